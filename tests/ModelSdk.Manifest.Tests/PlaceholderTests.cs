@@ -1,0 +1,7 @@
+namespace ModelSdk.Manifest.Tests;
+
+public class PlaceholderTests
+{
+    [Fact]
+    public void Assembly_loads() => Assert.NotNull(typeof(PlaceholderTests).Assembly.FullName);
+}
