@@ -1,0 +1,47 @@
+namespace ModelSdk.Manifest;
+
+/// <summary>Codes of model files that come in: MDL2xxx.</summary>
+public static partial class DiagnosticCodes
+{
+    /// <summary>A file of the base model is missing or cannot be read.</summary>
+    public const string ModelFileMissing = "MDL2001";
+
+    /// <summary>A JSON file of the base model is malformed, or a key of it is missing or has the wrong type.</summary>
+    public const string ModelJsonInvalid = "MDL2002";
+
+    /// <summary>The base model's architecture (model_type) is not supported.</summary>
+    public const string ArchitectureUnsupported = "MDL2003";
+
+    /// <summary>config.json asks for a feature that is not supported (rope scaling, sliding window, activation, ...).</summary>
+    public const string ConfigFeatureUnsupported = "MDL2004";
+
+    /// <summary>Values in config.json contradict each other or are out of range.</summary>
+    public const string ConfigContradictory = "MDL2005";
+
+    /// <summary>A safetensors file is damaged: header, bounds, overlaps, holes or length.</summary>
+    public const string SafetensorsDamaged = "MDL2010";
+
+    /// <summary>A tensor that the model needs is missing from the checkpoint.</summary>
+    public const string TensorMissing = "MDL2011";
+
+    /// <summary>A tensor has another shape than config.json implies.</summary>
+    public const string TensorShapeMismatch = "MDL2012";
+
+    /// <summary>A tensor has a data type that cannot be read as floating point numbers.</summary>
+    public const string TensorTypeUnsupported = "MDL2013";
+
+    /// <summary>The index of a sharded checkpoint is wrong: unknown shard, wrong shard, or a path outside the folder.</summary>
+    public const string ShardIndexInvalid = "MDL2014";
+
+    /// <summary>tokenizer.json uses a feature that is not supported; the message names it.</summary>
+    public const string TokenizerUnsupported = "MDL2020";
+
+    /// <summary>tokenizer.json contradicts itself (merges of unknown tokens, ids used twice, bytes missing).</summary>
+    public const string TokenizerContradictory = "MDL2021";
+
+    /// <summary>The chat template is not one that is rendered exactly.</summary>
+    public const string ChatTemplateUnsupported = "MDL2030";
+
+    /// <summary>The conversation cannot be rendered by the chat template (empty, or an unknown role).</summary>
+    public const string ConversationInvalid = "MDL2031";
+}
