@@ -1,0 +1,44 @@
+namespace ModelSdk.Manifest;
+
+/// <summary>Codes of bundles (MDL51xx) and of clients at run time (MDL60xx).</summary>
+public static partial class DiagnosticCodes
+{
+    /// <summary>The bundle folder or its model.json is missing.</summary>
+    public const string BundleMissing = "MDL5101";
+
+    /// <summary>model.json is malformed, truncated or contradicts itself.</summary>
+    public const string BundleManifestInvalid = "MDL5102";
+
+    /// <summary>The bundle was written in a format version that this runtime does not read.</summary>
+    public const string BundleVersionUnsupported = "MDL5103";
+
+    /// <summary>A file that model.json lists is missing from the bundle.</summary>
+    public const string BundleFileMissing = "MDL5104";
+
+    /// <summary>A file of the bundle has another length than model.json states (truncated or replaced).</summary>
+    public const string BundleFileTruncated = "MDL5105";
+
+    /// <summary>A file of the bundle, or model.json itself, does not match its digest.</summary>
+    public const string BundleTampered = "MDL5106";
+
+    /// <summary>A graph of the bundle cannot be loaded by ONNX Runtime.</summary>
+    public const string BundleGraphInvalid = "MDL5107";
+
+    /// <summary>The bundle is not the one that the generated client was compiled for.</summary>
+    public const string BundleContractMismatch = "MDL5108";
+
+    /// <summary>The prompt leaves no room for an answer in the model's context.</summary>
+    public const string PromptTooLong = "MDL6001";
+
+    /// <summary>The mode asked for is neither "base" nor an adapter of the bundle.</summary>
+    public const string AdapterUnknown = "MDL6002";
+
+    /// <summary>The model's answer is not of the type that was asked for.</summary>
+    public const string AnswerFormat = "MDL6003";
+
+    /// <summary>A request to the model contradicts itself or is out of range.</summary>
+    public const string RequestInvalid = "MDL6004";
+
+    /// <summary>The model computed values that are not numbers (NaN).</summary>
+    public const string LogitsInvalid = "MDL6005";
+}

@@ -1,0 +1,136 @@
+using System.Text.Json.Serialization;
+
+namespace ModelSdk.Runtime.Bundles;
+
+/// <summary>model.json: what a compiled model consists of. Every number a client needs to run it stands here; the digest covers all of it.</summary>
+/// <remarks>
+/// Created by the compiler with <see cref="Seal"/> and <see cref="Write"/>; read by <see cref="Read"/>.
+/// The digest is SHA-256 over the canonical JSON of this record without <see cref="Digest"/>; as <see cref="Files"/> holds
+/// length and SHA-256 of every file, it covers the whole bundle (report.json and report.html are not part of it).
+/// </remarks>
+public sealed partial record BundleManifest
+{
+    /// <summary>Name of the file inside the bundle folder.</summary>
+    public const string FileName = "model.json";
+
+    /// <summary>The format version that this runtime writes and reads.</summary>
+    public const int CurrentFormatVersion = 1;
+
+    /// <summary>Mode name of the base model without an adapter.</summary>
+    public const string BaseMode = "base";
+
+    /// <summary>Version of this file's format; <see cref="CurrentFormatVersion"/>.</summary>
+    public int FormatVersion { get; init; } = CurrentFormatVersion;
+
+    /// <summary>The model's name in PascalCase, e.g. "Tutor".</summary>
+    public required string Name { get; init; }
+
+    /// <summary>"sha256:" and 64 hex digits; empty until sealed.</summary>
+    public string Digest { get; init; } = "";
+
+    /// <summary>Version of the compiler that wrote the bundle.</summary>
+    public required string Compiler { get; init; }
+
+    /// <summary>Shape of the transformer.</summary>
+    public required TransformerConfig Architecture { get; init; }
+
+    /// <summary>Tokens that the KV cache holds: prompt and generated tokens together.</summary>
+    public required int Context { get; init; }
+
+    /// <summary>How the weights are stored.</summary>
+    public required BundleQuantization Quantization { get; init; }
+
+    /// <summary>The one file of base weights and its tensors.</summary>
+    public required BundleWeights Weights { get; init; }
+
+    /// <summary>Graph of the base model, relative path.</summary>
+    public required string BaseGraph { get; init; }
+
+    /// <summary>Adapters, each with its own graph over the same base weights.</summary>
+    public required IReadOnlyList<BundleAdapter> Adapters { get; init; }
+
+    /// <summary>Mode used when the caller names none: an adapter's name or "base".</summary>
+    public required string DefaultMode { get; init; }
+
+    /// <summary>Named token budgets.</summary>
+    public required IReadOnlyList<BundleBudget> Budgets { get; init; }
+
+    /// <summary>Type of the answer.</summary>
+    public required BundleAnswer Answer { get; init; }
+
+    /// <summary>Most tokens of an answer that a hard budget forces.</summary>
+    public required int AnswerTokens { get; init; }
+
+    /// <summary>Texts put into prompts.</summary>
+    public required BundlePrompt Prompt { get; init; }
+
+    /// <summary>Token ids that end a generation.</summary>
+    public required IReadOnlyList<int> EosTokens { get; init; }
+
+    /// <summary>Every file the digest covers, by path relative to the bundle with '/' as separator.</summary>
+    public IReadOnlyDictionary<string, BundleFile> Files { get; init; } = new SortedDictionary<string, BundleFile>(StringComparer.Ordinal);
+
+    /// <summary>Measured results by mode name; empty when the model was not evaluated.</summary>
+    public IReadOnlyDictionary<string, BundleMeasurement> Measured { get; init; } = new SortedDictionary<string, BundleMeasurement>(StringComparer.Ordinal);
+
+    /// <summary>All mode names: "base", then the adapters.</summary>
+    [JsonIgnore]
+    public IEnumerable<string> Modes => [BaseMode, .. Adapters.Select(a => a.Name)];
+}
+
+/// <summary>How weights are stored in a bundle.</summary>
+/// <param name="Weights">"int4", "int8" or "none" (fp32).</param>
+/// <param name="Block">Weights that share one scale, along the input dimension.</param>
+/// <param name="Embeddings">"int4", "int8" or "none"; also the LM head.</param>
+public sealed record BundleQuantization(string Weights, int Block, string Embeddings);
+
+/// <summary>The file of base weights.</summary>
+/// <param name="File">Relative path, "weights.bin".</param>
+/// <param name="Tensors">Directory of the file. Two entries may share bytes (tied embedding and LM head).</param>
+public sealed record BundleWeights(string File, IReadOnlyList<BundleTensor> Tensors);
+
+/// <summary>One tensor in the file of base weights; its name is the initializer's name in every graph.</summary>
+/// <param name="Name">Initializer name.</param>
+/// <param name="Type">Element type: float32, float16, bfloat16, uint8, int8, int32 or int64.</param>
+/// <param name="Dims">Shape, row-major; empty for a scalar.</param>
+/// <param name="Offset">First byte in the file; a multiple of 64.</param>
+/// <param name="Bytes">Length in bytes.</param>
+public sealed record BundleTensor(string Name, string Type, IReadOnlyList<long> Dims, long Offset, long Bytes);
+
+/// <summary>One adapter of a bundle.</summary>
+/// <param name="Name">The mode's name.</param>
+/// <param name="Graph">Relative path of the adapter's graph.</param>
+/// <param name="Weights">Relative path of the adapter's own weights.</param>
+/// <param name="Rank">LoRA rank.</param>
+/// <param name="Alpha">LoRA alpha; the scale is alpha / rank.</param>
+public sealed record BundleAdapter(string Name, string Graph, string Weights, int Rank, double Alpha);
+
+/// <summary>A named token budget.</summary>
+/// <param name="Name">The budget's name in the manifest.</param>
+/// <param name="Tokens">Most tokens generated before the answer is forced.</param>
+public sealed record BundleBudget(string Name, int Tokens);
+
+/// <summary>Type of a model's answer.</summary>
+/// <param name="Type">"text", "integer", "number" or "choice".</param>
+/// <param name="Choices">The allowed answers of type "choice"; else null.</param>
+public sealed record BundleAnswer(string Type, IReadOnlyList<string>? Choices = null);
+
+/// <summary>Texts put into prompts.</summary>
+/// <param name="System">System text; null = the chat template's default.</param>
+/// <param name="Budget">Appended to the last user message after one space when a budget is given, with {budget} replaced by the tokens; null or empty = never stated.</param>
+/// <param name="ThinkOpen">Opens the reasoning block.</param>
+/// <param name="ThinkClose">Closes the reasoning block.</param>
+/// <param name="ForceAnswer">Appended when a hard budget cuts inside the reasoning block.</param>
+public sealed record BundlePrompt(string? System, string? Budget, string ThinkOpen, string ThinkClose, string ForceAnswer);
+
+/// <summary>Length and digest of one file.</summary>
+/// <param name="Bytes">Length in bytes.</param>
+/// <param name="Sha256">64 lower-case hex digits.</param>
+public sealed record BundleFile(long Bytes, string Sha256);
+
+/// <summary>Measured result of one mode on the evaluation data.</summary>
+/// <param name="Accuracy">Share of right answers, 0 to 1.</param>
+/// <param name="MeanTokens">Mean count of generated tokens.</param>
+/// <param name="MedianTokens">Median count of generated tokens.</param>
+/// <param name="Examples">Number of questions.</param>
+public sealed record BundleMeasurement(double Accuracy, double MeanTokens, double MedianTokens, int Examples);
