@@ -1,0 +1,269 @@
+using ModelSdk.Manifest;
+using ModelSdk.Runtime.Bundles;
+using TorchSharp;
+using static TorchSharp.torch;
+
+namespace ModelSdk.Training;
+
+/// <summary>
+/// Qwen2 as Hugging Face computes it (RMSNorm, SwiGLU, grouped-query attention, biases on q/k/v, rotary positions, tied or untied
+/// head) with fp32 parameters; q/k/v and gate/up are fused. Products and activations have the type of <see cref="ComputeOptions"/>.
+/// </summary>
+/// <remarks>Not thread-safe. Tensors that methods return belong to the caller's <c>DisposeScope</c>: open one a step.</remarks>
+public sealed class Transformer : IDisposable
+{
+    private readonly Layer[] _layers;
+    private readonly Tensor _embedding;
+    private readonly Tensor? _head;
+    private readonly Tensor _finalNorm;
+    private readonly Tensor _rowScale;
+    private readonly RotaryTable _rotary;
+    private readonly Dictionary<int, Tensor> _causal = [];
+
+    private Transformer(TransformerConfig config, ComputeOptions compute, bool trainable, Func<string, long[], Tensor> create)
+    {
+        TorchLibrary.EnsureLoaded();
+        Config = config;
+        Compute = compute;
+        Trainable = trainable;
+        Device = compute.Device ?? CPU;
+        Group = config.Heads / config.KeyValueHeads;
+        var parameters = new List<TransformerParameter>();
+        Parameters = parameters;
+        int d = config.HiddenSize, f = config.IntermediateSize, query = config.QuerySize, kv = config.KeyValueSize;
+
+        Tensor Add(string name, ParameterKind kind, int columns, params (string Name, int Rows)[] parts)
+        {
+            long[] Shape(int rows) => columns == 0 ? [rows] : [rows, columns];
+            using var scope = NewDisposeScope();
+            var value = (parts.Length == 1
+                ? create(parts[0].Name, Shape(parts[0].Rows))
+                : torch.cat([.. parts.Select(p => create(p.Name, Shape(p.Rows)))], 0)).to(Device).contiguous().DetachFromDisposeScope();
+            value.requires_grad = trainable;
+            parameters.Add(new TransformerParameter(name, value, kind, [.. parts.Select(p => new ParameterPart(p.Name, p.Rows))]));
+            return value;
+        }
+
+        _embedding = Add("embedding", ParameterKind.Embedding, d, ("model.embed_tokens.weight", config.VocabularySize));
+        _layers = new Layer[config.Layers];
+        for (var i = 0; i < config.Layers; i++)
+        {
+            var hf = $"model.layers.{i}.";
+            var own = $"layers.{i}.";
+            _layers[i] = new Layer(
+                Add(own + "attention_norm", ParameterKind.Vector, 0, (hf + "input_layernorm.weight", d)),
+                Add(own + "qkv", ParameterKind.Matrix, d, (hf + "self_attn.q_proj.weight", query), (hf + "self_attn.k_proj.weight", kv), (hf + "self_attn.v_proj.weight", kv)),
+                Add(own + "qkv_bias", ParameterKind.Vector, 0, (hf + "self_attn.q_proj.bias", query), (hf + "self_attn.k_proj.bias", kv), (hf + "self_attn.v_proj.bias", kv)),
+                Add(own + "output", ParameterKind.Matrix, query, (hf + "self_attn.o_proj.weight", d)),
+                Add(own + "feed_norm", ParameterKind.Vector, 0, (hf + "post_attention_layernorm.weight", d)),
+                Add(own + "gate_up", ParameterKind.Matrix, d, (hf + "mlp.gate_proj.weight", f), (hf + "mlp.up_proj.weight", f)),
+                Add(own + "down", ParameterKind.Matrix, f, (hf + "mlp.down_proj.weight", d)));
+        }
+
+        _finalNorm = Add("final_norm", ParameterKind.Vector, 0, ("model.norm.weight", d));
+        _head = config.TiedEmbeddings ? null : Add("head", ParameterKind.Embedding, d, ("lm_head.weight", config.VocabularySize));
+
+        // Queries carry the 1/sqrt(h) of the scores: [(H + 2 KVH) h].
+        _rowScale = torch.ones([query + (2 * kv)], device: Device).DetachFromDisposeScope();
+        using (no_grad())
+        using (var rows = _rowScale.narrow(0, 0, query))
+        {
+            rows.fill_(1 / Math.Sqrt(config.HeadSize));
+        }
+
+        _rotary = new RotaryTable(config, config.MaxPositions, compute.Type, Device);
+    }
+
+    /// <summary>Shape and constants.</summary>
+    public TransformerConfig Config { get; }
+
+    /// <summary>Type and device of the computation.</summary>
+    public ComputeOptions Compute { get; }
+
+    /// <summary>Whether the parameters take gradients.</summary>
+    public bool Trainable { get; }
+
+    /// <summary>All fp32 parameters, in a fixed order.</summary>
+    public IReadOnlyList<TransformerParameter> Parameters { get; }
+
+    internal Device Device { get; }
+
+    internal int Group { get; }
+
+    internal RotaryTable Rotary => _rotary;
+
+    internal IReadOnlyList<Layer> Layers => _layers;
+
+    /// <summary>Folded into the fused q/k/v rows: [(H + 2 KVH) h].</summary>
+    internal Tensor RowScale => _rowScale;
+
+    /// <summary>A new model with random weights: N(0, 0.02^2), the two projections into the residual stream by 1/sqrt(2 layers) less, biases 0, norms 1.</summary>
+    /// <param name="config">Shape.</param>
+    /// <param name="seed">Seed; the same seed gives the same weights.</param>
+    /// <param name="compute">Type and device; null: <see cref="ComputeOptions.Fastest"/>.</param>
+    /// <exception cref="TrainingException">MDL3001: torch is not available.</exception>
+    public static Transformer Create(TransformerConfig config, long seed, ComputeOptions? compute = null)
+    {
+        TorchLibrary.EnsureLoaded();
+        using var generator = new Generator((ulong)seed);
+        var deviation = 0.02;
+        return new Transformer(config, compute ?? ComputeOptions.Fastest, trainable: true, (name, shape) =>
+        {
+            if (shape.Length == 1)
+            {
+                return name.EndsWith(".bias", StringComparison.Ordinal) ? torch.zeros(shape) : torch.ones(shape);
+            }
+
+            var into = name.EndsWith("o_proj.weight", StringComparison.Ordinal) || name.EndsWith("down_proj.weight", StringComparison.Ordinal);
+            return torch.randn(shape, generator: generator).mul_(into ? deviation / Math.Sqrt(2 * config.Layers) : deviation);
+        });
+    }
+
+    /// <summary>A model with given weights.</summary>
+    /// <param name="config">Shape.</param>
+    /// <param name="read">Values by Hugging Face name, row-major: a checkpoint's or a quantized model's reader.</param>
+    /// <param name="trainable">True: parameters take gradients. False: a frozen base.</param>
+    /// <param name="compute">Type and device; null: <see cref="ComputeOptions.Fastest"/>.</param>
+    /// <exception cref="TrainingException">MDL3001: torch is not available. MDL3020: a tensor has another size than the config implies.</exception>
+    public static Transformer Load(TransformerConfig config, Func<string, float[]> read, bool trainable = false, ComputeOptions? compute = null)
+    {
+        TorchLibrary.EnsureLoaded();
+        return new Transformer(config, compute ?? ComputeOptions.Fastest, trainable, (name, shape) =>
+        {
+            var values = read(name);
+            var expected = shape.Aggregate(1L, (a, b) => a * b);
+            return values.Length == expected ? tensor(values, shape) : throw new TrainingException(
+                DiagnosticCodes.TrainingSettingInvalid,
+                $"Tensor '{name}' has {values.Length} values, but the config implies {string.Join(" x ", shape)} = {expected}. The weights and config.json do not belong together.");
+        });
+    }
+
+    /// <summary>Mean cross entropy of the places that have a loss weight; the LM head runs on those only. Call <c>backward()</c> on it.</summary>
+    /// <param name="batch">Tokens and loss weights.</param>
+    /// <param name="normalizer">What the weighted sum is divided by; null: the batch's own total weight. Give the total of all micro-batches of a step to accumulate gradients.</param>
+    /// <returns>Scalar, fp32.</returns>
+    public Tensor Loss(TokenBatch batch, double? normalizer = null)
+    {
+        var places = new List<long>();
+        var targets = new List<long>();
+        var weights = new List<float>();
+        for (var i = 0; i < batch.Ids.Length; i++)
+        {
+            if (batch.LossWeights[i] != 0)
+            {
+                if (i % batch.Length == 0)
+                {
+                    throw new ArgumentException($"Place 0 of row {i / batch.Length} has a loss weight, but nothing predicts it.", nameof(batch));
+                }
+
+                places.Add(i - 1);
+                targets.Add(batch.Ids[i]);
+                weights.Add(batch.LossWeights[i]);
+            }
+        }
+
+        if (places.Count == 0)
+        {
+            throw new ArgumentException("No place of the batch has a loss weight.", nameof(batch));
+        }
+
+        var hidden = Hidden(batch).view(-1, Config.HiddenSize).index_select(0, tensor(places.ToArray(), device: Device));
+        var each = nn.functional.cross_entropy(HeadLogits(hidden), tensor(targets.ToArray(), device: Device), reduction: nn.Reduction.None);
+        return (each * tensor(weights.ToArray(), device: Device)).sum() / (normalizer ?? batch.TotalWeight);
+    }
+
+    /// <summary>Logits of every place: [B, T, V], fp32.</summary>
+    /// <param name="batch">Tokens; loss weights do not matter.</param>
+    public Tensor Logits(TokenBatch batch) => HeadLogits(Hidden(batch));
+
+    /// <summary>Residual stream after the last layer, before the final norm: [B, T, D].</summary>
+    /// <param name="batch">Tokens; loss weights do not matter.</param>
+    public Tensor Hidden(TokenBatch batch)
+    {
+        CheckLength(batch.Length);
+        var ids = tensor(batch.Ids, [batch.Rows, batch.Length], device: Device);
+        var mask = batch.Segments is null
+            ? CausalMask(batch.Length)
+            : AttentionMask.Segmented(tensor(batch.Segments, [batch.Rows, batch.Length], device: Device), Config.KeyValueHeads, Group, Compute.Type);
+        return DecoderStack.Run(Config, ComputeWeights(), Embed(ids), _rotary, _rotary.Range(0, batch.Length), mask);
+    }
+
+    /// <summary>Copies of all parameters under their Hugging Face names, ready for a safetensors file.</summary>
+    public IEnumerable<NamedTensor> Export()
+    {
+        foreach (var parameter in Parameters)
+        {
+            var values = Values(parameter.Value);
+            var columns = parameter.Value.shape.Length == 1 ? 1 : (int)parameter.Value.shape[1];
+            var at = 0;
+            foreach (var part in parameter.Parts)
+            {
+                yield return new NamedTensor(part.Name, parameter.Value.shape.Length == 1 ? [part.Rows] : [part.Rows, columns], values[(at * columns)..((at + part.Rows) * columns)]);
+                at += part.Rows;
+            }
+        }
+    }
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        foreach (var parameter in Parameters)
+        {
+            parameter.Value.Dispose();
+        }
+
+        foreach (var mask in _causal.Values)
+        {
+            mask.Dispose();
+        }
+
+        _rowScale.Dispose();
+        _rotary.Dispose();
+    }
+
+    internal static float[] Values(Tensor value)
+    {
+        using var flat = value.detach().to_type(ScalarType.Float32).cpu().contiguous();
+        return flat.data<float>().ToArray();
+    }
+
+    /// <summary>ids int64 [B, T] -> [B, T, D] in the computation's type.</summary>
+    internal Tensor Embed(Tensor ids) =>
+        _embedding.index_select(0, ids.reshape(-1)).to_type(Compute.Type).view(ids.shape[0], ids.shape[1], Config.HiddenSize);
+
+    /// <summary>Residual stream [.., D] -> fp32 logits [.., V].</summary>
+    internal Tensor HeadLogits(Tensor hidden) =>
+        nn.functional.linear(DecoderStack.Normalize(hidden, Config.RmsNormEpsilon) * _finalNorm.to_type(Compute.Type), (_head ?? _embedding).to_type(Compute.Type)).to_type(ScalarType.Float32);
+
+    /// <summary>Weights in the computation's type with norms and the scale of the queries folded in; differentiable where the parameters are.</summary>
+    internal LayerWeights[] ComputeWeights() => [.. _layers.Select(l => new LayerWeights(
+        new LinearWeights((l.Qkv * l.AttentionNorm * _rowScale.unsqueeze(1)).to_type(Compute.Type), (l.QkvBias * _rowScale).to_type(Compute.Type)),
+        new LinearWeights(l.Output.to_type(Compute.Type)),
+        new LinearWeights((l.GateUp * l.FeedNorm).to_type(Compute.Type)),
+        new LinearWeights(l.Down.to_type(Compute.Type))))];
+
+    /// <summary>[1, G*T, T], kept for the next batch of this length.</summary>
+    internal Tensor CausalMask(int length)
+    {
+        if (!_causal.TryGetValue(length, out var mask))
+        {
+            mask = AttentionMask.Causal(length, Group, Compute.Type, Device).DetachFromDisposeScope();
+            _causal[length] = mask;
+        }
+
+        return mask;
+    }
+
+    internal void CheckLength(int length)
+    {
+        if (length > _rotary.Positions)
+        {
+            throw new TrainingException(
+                DiagnosticCodes.ExampleTooLong,
+                $"A sequence of {length} tokens is longer than the model's {_rotary.Positions} positions. Shorten the text or raise max_position_embeddings.");
+        }
+    }
+
+    /// <summary>fp32 parameters of one layer.</summary>
+    internal sealed record Layer(Tensor AttentionNorm, Tensor Qkv, Tensor QkvBias, Tensor Output, Tensor FeedNorm, Tensor GateUp, Tensor Down);
+}
