@@ -1,0 +1,11 @@
+namespace ModelSdk.Manifest;
+
+/// <summary>The type of an answer.</summary>
+public sealed record AnswerSettings
+{
+    /// <summary>The type. Default <see cref="AnswerType.Text"/>, which every model can give.</summary>
+    public AnswerType Type { get; init; } = AnswerType.Text;
+
+    /// <summary>The answers of a <see cref="AnswerType.Choice"/>, at least two; else empty.</summary>
+    public EquatableArray<ChoiceSettings> Choices { get; init; }
+}
