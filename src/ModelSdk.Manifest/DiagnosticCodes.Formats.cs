@@ -33,6 +33,9 @@ public static partial class DiagnosticCodes
     /// <summary>The index of a sharded checkpoint is wrong: unknown shard, wrong shard, or a path outside the folder.</summary>
     public const string ShardIndexInvalid = "MDL2014";
 
+    /// <summary>The checkpoint holds a tensor that the architecture does not use.</summary>
+    public const string TensorUnexpected = "MDL2015";
+
     /// <summary>tokenizer.json uses a feature that is not supported; the message names it.</summary>
     public const string TokenizerUnsupported = "MDL2020";
 
