@@ -124,12 +124,13 @@ internal sealed class ObjectReader
     /// <summary>A whole number in a range; null where it is wrong.</summary>
     public int? IntegerOf(JsonValue found, string name, int min, int max, string unit)
     {
-        if (found.Kind != JsonKind.Number || !double.TryParse(found.Text, NumberStyles.Float, CultureInfo.InvariantCulture, out double number))
+        if (found.Kind != JsonKind.Number)
         {
             WrongType(found, name, "a whole number");
             return null;
         }
 
+        double number = NumberOf(found);
         if (Math.Floor(number) != number)
         {
             context.Error(found.Range, DiagnosticCodes.WrongType, $"'{name}' must be a whole number, but is {found.Text}.");
@@ -153,12 +154,13 @@ internal sealed class ObjectReader
     {
         JsonValue? found = Find(name);
         if (found is null) return null;
-        if (found.Kind != JsonKind.Number || !double.TryParse(found.Text, NumberStyles.Float, CultureInfo.InvariantCulture, out double number))
+        if (found.Kind != JsonKind.Number)
         {
             WrongType(found, name, "a number");
             return null;
         }
 
+        double number = NumberOf(found);
         // An explicit form of "in range", so that a number that overflows to infinity is outside.
         bool inRange = (minExcluded ? number > min : number >= min) && (maxExcluded ? number < max : number <= max);
         if (inRange) return number;
@@ -225,6 +227,12 @@ internal sealed class ObjectReader
         context.Error(found.Range, DiagnosticCodes.InvalidValue, $"'{name}' must not be empty.");
         return null;
     }
+
+    /// <summary>The value of a JSON number; one too large for a double is infinite on every framework.</summary>
+    public static double NumberOf(JsonValue value) =>
+        double.TryParse(value.Text, NumberStyles.Float, CultureInfo.InvariantCulture, out double number) ? number
+        : value.Text[0] == '-' ? double.NegativeInfinity
+        : double.PositiveInfinity;
 
     public static string Describe(JsonValue value) => value.Kind switch
     {
