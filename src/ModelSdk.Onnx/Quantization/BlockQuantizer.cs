@@ -1,0 +1,248 @@
+using System.Runtime.InteropServices;
+using System.Runtime.Intrinsics;
+using ModelSdk.Manifest;
+
+namespace ModelSdk.Onnx.Quantization;
+
+/// <summary>
+/// Symmetric 4 and 8 bit quantization in blocks along the columns, in the layout of ONNX Runtime's MatMulNBits:
+/// data uint8 [rows, columns/block, block*bits/8] (4 bits: low nibble first), scales float32 [rows, columns/block],
+/// weight = (code - zero) * scale with zero = 8 (4 bits) or 128 (8 bits).
+/// </summary>
+/// <remarks>
+/// Round-to-nearest with a search over signed full-range scales (paper, section 6, "Methods by cost"): the codes span
+/// -8..7 (-128..127), so the sign of the scale decides which end reaches further. Each candidate's codes get their
+/// least-squares scale; the candidate with the least squared error wins. Plain round-to-nearest (max/7, max/127) is
+/// one of the candidates. The result does not depend on the machine's vector width or on the number of threads.
+/// </remarks>
+public static class BlockQuantizer
+{
+    /// <summary>Candidates of the scale search per block: 20 magnitudes, each with both signs.</summary>
+    public const int Candidates = 40;
+
+    /// <summary>Bytes of the codes of a [rows, columns] matrix.</summary>
+    public static long DataBytes(int rows, int columns, int bits) => (long)rows * columns * bits / 8;
+
+    /// <summary>Throws unless <paramref name="columns"/> divides by <paramref name="block"/> and both settings are supported.</summary>
+    /// <param name="name">Tensor's name, for the message.</param>
+    /// <param name="columns">Input features, K.</param>
+    /// <param name="bits">4 or 8.</param>
+    /// <param name="block">16, 32, 64, 128 or 256.</param>
+    /// <exception cref="ExportException">MDL4001 or MDL4003.</exception>
+    public static void Check(string name, int columns, int bits, int block)
+    {
+        if (bits is not (4 or 8))
+            throw new ExportException(DiagnosticCodes.QuantizationSettingInvalid, $"{bits} bits were asked for {name}; supported are 4 and 8.");
+        if (block is not (16 or 32 or 64 or 128 or 256))
+            throw new ExportException(DiagnosticCodes.QuantizationSettingInvalid, $"A quantization block of {block} was asked for {name}; supported are 32, 64 and 128.");
+        if (columns % block != 0)
+            throw new ExportException(DiagnosticCodes.BlockDoesNotDivide, $"{name} has {columns} columns, which do not divide by the quantization block of {block}. Choose a smaller block, or weights \"none\".");
+    }
+
+    /// <summary>Quantizes a row-major [rows, columns] matrix. Rows are spread over all cores.</summary>
+    /// <param name="name">Tensor's name, for messages.</param>
+    /// <param name="weights">Weights, row-major [rows, columns].</param>
+    /// <param name="columns">Input features, K.</param>
+    /// <param name="bits">4 or 8.</param>
+    /// <param name="block">Columns that share a scale.</param>
+    /// <param name="data">Receives the codes: rows * columns * bits / 8 bytes.</param>
+    /// <param name="scales">Receives the scales: rows * columns / block values; may be negative.</param>
+    /// <param name="firstRow">Row of the tensor that <paramref name="weights"/> starts at, for messages. Default 0.</param>
+    /// <exception cref="ExportException">MDL4001 block does not divide, MDL4002 NaN or infinity, MDL4003 unsupported setting.</exception>
+    public static void Quantize(string name, ReadOnlyMemory<float> weights, int columns, int bits, int block, Memory<byte> data, Memory<float> scales, int firstRow = 0)
+    {
+        Check(name, columns, bits, block);
+        int rows = weights.Length / columns;
+        int blocks = columns / block;
+        int rowBytes = columns * bits / 8;
+        if (weights.Length != (long)rows * columns || data.Length != (long)rows * rowBytes || scales.Length != rows * blocks)
+            throw new ArgumentException($"Buffers do not fit {name}: {weights.Length} weights of {columns} columns, {data.Length} bytes, {scales.Length} scales.");
+
+        int firstBad = int.MaxValue;
+        Parallel.For(0, rows, () => new float[block], (row, _, codes) =>
+        {
+            ReadOnlySpan<float> source = weights.Span.Slice(row * columns, columns);
+            Span<byte> rowData = data.Span.Slice(row * rowBytes, rowBytes);
+            Span<float> rowScales = scales.Span.Slice(row * blocks, blocks);
+            for (int b = 0; b < blocks; b++)
+            {
+                ReadOnlySpan<float> values = source.Slice(b * block, block);
+                if (!QuantizeBlock(values, bits, codes, out rowScales[b]))
+                {
+                    InterlockedMin(ref firstBad, row);
+                    break;
+                }
+
+                Pack(codes, bits, rowData.Slice(b * block * bits / 8, block * bits / 8));
+            }
+
+            return codes;
+        }, _ => { });
+
+        if (firstBad != int.MaxValue)
+        {
+            int column = weights.Span.Slice(firstBad * columns, columns).IndexOfAnyExceptInRange(float.MinValue, float.MaxValue);
+            throw NotFinite(name, weights.Span[(firstBad * columns) + column], firstRow + firstBad, column);
+        }
+    }
+
+    internal static ExportException NotFinite(string name, float value, int row, int column)
+        => new(DiagnosticCodes.WeightNotFinite, $"{name} holds {value} at row {row}, column {column}; weights must be finite. The checkpoint is damaged or its training diverged.");
+
+    /// <summary>Computes (code - zero) * scale in fp32, exactly as the kernel does. Rows are spread over all cores.</summary>
+    /// <param name="data">Codes, [rows, columns/block, block*bits/8].</param>
+    /// <param name="scales">Scales, [rows, columns/block].</param>
+    /// <param name="columns">Input features, K.</param>
+    /// <param name="bits">4 or 8.</param>
+    /// <param name="block">Columns that share a scale.</param>
+    /// <param name="weights">Receives row-major [rows, columns].</param>
+    public static void Dequantize(ReadOnlyMemory<byte> data, ReadOnlyMemory<float> scales, int columns, int bits, int block, Memory<float> weights)
+    {
+        int rows = weights.Length / columns;
+        int blocks = columns / block;
+        int rowBytes = columns * bits / 8;
+        Parallel.For(0, rows, row =>
+        {
+            ReadOnlySpan<byte> source = data.Span.Slice(row * rowBytes, rowBytes);
+            ReadOnlySpan<float> rowScales = scales.Span.Slice(row * blocks, blocks);
+            Span<float> target = weights.Span.Slice(row * columns, columns);
+            for (int b = 0; b < blocks; b++)
+            {
+                float scale = rowScales[b];
+                Span<float> values = target.Slice(b * block, block);
+                if (bits == 4)
+                {
+                    ReadOnlySpan<byte> packed = source.Slice(b * block / 2, block / 2);
+                    for (int i = 0; i < packed.Length; i++)
+                    {
+                        values[2 * i] = ((packed[i] & 15) - 8) * scale;
+                        values[(2 * i) + 1] = ((packed[i] >> 4) - 8) * scale;
+                    }
+                }
+                else
+                {
+                    ReadOnlySpan<byte> packed = source.Slice(b * block, block);
+                    for (int i = 0; i < packed.Length; i++)
+                        values[i] = (packed[i] - 128) * scale;
+                }
+            }
+        });
+    }
+
+    /// <summary>Chooses the scale and the codes (-8..7 or -128..127, as floats) of one block; false when a value is not finite.</summary>
+    private static bool QuantizeBlock(ReadOnlySpan<float> values, int bits, Span<float> codes, out float scale)
+    {
+        scale = 0;
+        float extreme = Extreme(values);
+        if (!float.IsFinite(extreme))
+            return false;
+        codes.Clear();
+        // Below this, 1/extreme would overflow; such weights are zero for every practical purpose.
+        if (MathF.Abs(extreme) < 1e-30f)
+            return true;
+
+        // The extreme is mapped to +-reach: below the range's end the range is not used up, above it the extreme is clipped.
+        // 35/5 = 7 and 127 (positive sign) are plain round-to-nearest; 40/5 = 8 and 128 (negative sign) use the full range.
+        float best = float.NegativeInfinity;
+        float bestInverse = 0;
+        for (int i = 0; i < Candidates / 2; i++)
+        {
+            float reach = bits == 4 ? (31 + i) / 5f : 118 + i;
+            Consider(values, reach / extreme, bits, ref best, ref bestInverse, ref scale);
+            Consider(values, -reach / extreme, bits, ref best, ref bestInverse, ref scale);
+        }
+
+        Round(values, bestInverse, bits, codes);
+        return true;
+    }
+
+    /// <summary>
+    /// With the codes q of one candidate fixed, the best scale is s = sum(wq)/sum(qq) and the squared error is
+    /// sum(ww) - sum(wq)^2/sum(qq): so the candidate with the greatest sum(wq)^2/sum(qq) wins.
+    /// </summary>
+    private static void Consider(ReadOnlySpan<float> values, float inverse, int bits, ref float best, ref float bestInverse, ref float scale)
+    {
+        Vector256<float> low = Vector256.Create(bits == 4 ? -8f : -128f);
+        Vector256<float> high = Vector256.Create(bits == 4 ? 7f : 127f);
+        Vector256<float> factor = Vector256.Create(inverse);
+        Vector256<float> wq = Vector256<float>.Zero;
+        Vector256<float> qq = Vector256<float>.Zero;
+        foreach (Vector256<float> w in MemoryMarshal.Cast<float, Vector256<float>>(values))
+        {
+            Vector256<float> q = Vector256.Min(Vector256.Max(Vector256.Round(w * factor), low), high);
+            wq += w * q;
+            qq += q * q;
+        }
+
+        float dot = Sum(wq);
+        float norm = Sum(qq);
+        if (norm <= 0)
+            return;
+        float gain = dot / norm * dot;
+        if (gain > best)
+        {
+            best = gain;
+            bestInverse = inverse;
+            scale = dot / norm;
+        }
+    }
+
+    private static void Round(ReadOnlySpan<float> values, float inverse, int bits, Span<float> codes)
+    {
+        Vector256<float> low = Vector256.Create(bits == 4 ? -8f : -128f);
+        Vector256<float> high = Vector256.Create(bits == 4 ? 7f : 127f);
+        Vector256<float> factor = Vector256.Create(inverse);
+        ReadOnlySpan<Vector256<float>> source = MemoryMarshal.Cast<float, Vector256<float>>(values);
+        Span<Vector256<float>> target = MemoryMarshal.Cast<float, Vector256<float>>(codes);
+        for (int i = 0; i < source.Length; i++)
+            target[i] = Vector256.Min(Vector256.Max(Vector256.Round(source[i] * factor), low), high);
+    }
+
+    private static void Pack(ReadOnlySpan<float> codes, int bits, Span<byte> packed)
+    {
+        if (bits == 4)
+        {
+            for (int i = 0; i < packed.Length; i++)
+                packed[i] = (byte)(((int)codes[2 * i] + 8) | (((int)codes[(2 * i) + 1] + 8) << 4));
+        }
+        else
+        {
+            for (int i = 0; i < packed.Length; i++)
+                packed[i] = (byte)((int)codes[i] + 128);
+        }
+    }
+
+    /// <summary>The value of greatest magnitude, with its sign; NaN when any value is NaN.</summary>
+    private static float Extreme(ReadOnlySpan<float> values)
+    {
+        float extreme = 0;
+        foreach (float value in values)
+        {
+            if (!float.IsFinite(value))
+                return float.NaN;
+            if (MathF.Abs(value) > MathF.Abs(extreme))
+                extreme = value;
+        }
+
+        return extreme;
+    }
+
+    /// <summary>Adds the eight lanes in a fixed order, so that the result is the same on every machine.</summary>
+    private static float Sum(Vector256<float> v)
+    {
+        Vector128<float> a = v.GetLower() + v.GetUpper();
+        return (a[0] + a[2]) + (a[1] + a[3]);
+    }
+
+    private static void InterlockedMin(ref int target, int value)
+    {
+        int seen = Volatile.Read(ref target);
+        while (value < seen)
+        {
+            int previous = Interlocked.CompareExchange(ref target, value, seen);
+            if (previous == seen)
+                return;
+            seen = previous;
+        }
+    }
+}

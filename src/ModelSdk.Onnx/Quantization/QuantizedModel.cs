@@ -1,0 +1,154 @@
+using System.Runtime.InteropServices;
+using System.Text.Json;
+using ModelSdk.Manifest;
+using ModelSdk.Onnx.Checkpoints;
+using ModelSdk.Runtime.Bundles;
+
+namespace ModelSdk.Onnx.Quantization;
+
+/// <summary>
+/// Output of the quantize stage: a folder with weights.bin, the one weight file of the bundle, and weights.json, its
+/// directory. The same checkpoint and options give the same bytes.
+/// </summary>
+public sealed class QuantizedModel
+{
+    /// <summary>Name of the file of weights.</summary>
+    public const string WeightsFileName = "weights.bin";
+
+    /// <summary>Name of the directory file.</summary>
+    public const string DirectoryFileName = "weights.json";
+
+    /// <summary>Most positions that rotary tables are stored for, in tokens: the greatest context a manifest may ask for.</summary>
+    public const int MaxPositions = 4096;
+
+    private readonly Dictionary<string, BundleTensor> tensors;
+    private readonly Dictionary<string, QuantizedWeight> weights;
+
+    private QuantizedModel(string folder, QuantizedModelDirectory directory)
+    {
+        Folder = folder;
+        Architecture = directory.Architecture;
+        Options = new QuantizationOptions { Weights = directory.Weights, Block = directory.Block, Embeddings = directory.Embeddings };
+        Tensors = directory.Tensors;
+        tensors = directory.Tensors.ToDictionary(t => t.Name, StringComparer.Ordinal);
+        weights = directory.Parts.ToDictionary(w => w.Name, StringComparer.Ordinal);
+    }
+
+    /// <summary>The folder.</summary>
+    public string Folder { get; }
+
+    /// <summary>Full path of weights.bin.</summary>
+    public string WeightsPath => Path.Combine(Folder, WeightsFileName);
+
+    /// <summary>Shape of the transformer.</summary>
+    public TransformerConfig Architecture { get; }
+
+    /// <summary>How the weights are stored; for weights "none" the embeddings are "none" too.</summary>
+    public QuantizationOptions Options { get; }
+
+    /// <summary>Directory of weights.bin, as model.json holds it.</summary>
+    public IReadOnlyList<BundleTensor> Tensors { get; }
+
+    /// <summary>Rows of the rotary tables: the longest context that a graph over these weights can have, in tokens.</summary>
+    public int Positions => (int)tensors[TensorNames.RotaryCos].Dims[0];
+
+    /// <summary>Quantizes a checkpoint tensor by tensor into a folder.</summary>
+    /// <param name="checkpoint">The base in full precision.</param>
+    /// <param name="options">Formats and block.</param>
+    /// <param name="folder">Created when missing.</param>
+    /// <param name="progress">Receives the share of weights done, 0 to 1.</param>
+    /// <param name="cancellationToken">Checked between tensors.</param>
+    /// <exception cref="ExportException">MDL4001 a width that does not divide by the block, MDL4002 NaN or infinity, MDL4003 unsupported setting; each names the tensor.</exception>
+    public static QuantizedModel Quantize(Checkpoint checkpoint, QuantizationOptions options, string folder, IProgress<double>? progress = null, CancellationToken cancellationToken = default)
+    {
+        Directory.CreateDirectory(folder);
+        QuantizedModelDirectory directory;
+        using (var writer = new QuantizedModelWriter(checkpoint, options, Path.Combine(folder, WeightsFileName), progress, cancellationToken))
+            directory = writer.Write();
+        using (FileStream json = File.Create(Path.Combine(folder, DirectoryFileName)))
+        {
+            JsonSerializer.Serialize(json, directory, QuantizedModelJson.Default.QuantizedModelDirectory);
+            json.WriteByte((byte)'\n');
+        }
+
+        return new QuantizedModel(folder, directory);
+    }
+
+    /// <summary>Opens what <see cref="Quantize"/> wrote.</summary>
+    /// <param name="folder">Holds weights.bin and weights.json.</param>
+    /// <exception cref="ExportException">MDL4004: a file is missing or damaged.</exception>
+    public static QuantizedModel Open(string folder)
+    {
+        string path = Path.Combine(folder, DirectoryFileName);
+        QuantizedModelDirectory directory;
+        try
+        {
+            directory = JsonSerializer.Deserialize(File.ReadAllBytes(path), QuantizedModelJson.Default.QuantizedModelDirectory)
+                ?? throw new JsonException("The file is empty.");
+        }
+        catch (Exception e) when (e is JsonException or IOException or UnauthorizedAccessException)
+        {
+            throw new ExportException(DiagnosticCodes.QuantizedWeightsInvalid, $"{path} cannot be read: {e.Message} Quantize the base again.", e);
+        }
+
+        var data = new FileInfo(Path.Combine(folder, WeightsFileName));
+        long needed = directory.Tensors.Max(t => t.Offset + t.Bytes);
+        if (!data.Exists || data.Length < needed)
+            throw new ExportException(DiagnosticCodes.QuantizedWeightsInvalid, $"{data.FullName} has {(data.Exists ? data.Length : 0)} bytes, {DirectoryFileName} describes {needed}. Quantize the base again.");
+        return new QuantizedModel(folder, directory);
+    }
+
+    /// <summary>Whether the base has a weight of this Hugging Face name.</summary>
+    public bool Contains(string name) => weights.ContainsKey(name);
+
+    /// <summary>The stored tensor of this name.</summary>
+    /// <exception cref="ExportException">MDL4004: there is none.</exception>
+    public BundleTensor Tensor(string name) => tensors.TryGetValue(name, out BundleTensor? tensor)
+        ? tensor
+        : throw new ExportException(DiagnosticCodes.QuantizedWeightsInvalid, $"{WeightsPath} holds no tensor {name}. Quantize the base again.");
+
+    /// <summary>Where a weight lies.</summary>
+    /// <param name="name">Hugging Face name; "lm_head.weight" also where it is tied to the embedding.</param>
+    /// <exception cref="ExportException">MDL4004: there is none.</exception>
+    public QuantizedWeight Weight(string name) => weights.TryGetValue(name, out QuantizedWeight? weight)
+        ? weight
+        : throw new ExportException(DiagnosticCodes.QuantizedWeightsInvalid, $"{Folder} holds no weight {name}.");
+
+    /// <summary>Reads one weight as the kernels see it: row-major [out, in]; biases and norms [n].</summary>
+    /// <param name="name">Hugging Face name; "lm_head.weight" also where it is tied to the embedding.</param>
+    /// <exception cref="ExportException">MDL4004: there is no such weight, or the file is damaged.</exception>
+    public float[] ReadDequantized(string name)
+    {
+        QuantizedWeight weight = Weight(name);
+        var values = new float[(long)weight.Rows * weight.Columns];
+        if (weight.Scales is null)
+        {
+            Read(weight.Data, (long)weight.FirstRow * weight.Columns * sizeof(float), MemoryMarshal.AsBytes(values.AsSpan()));
+            return values;
+        }
+
+        int bits = weight.Format.Bits();
+        int blocks = weight.Columns / Options.Block;
+        var data = new byte[BlockQuantizer.DataBytes(weight.Rows, weight.Columns, bits)];
+        var scales = new float[(long)weight.Rows * blocks];
+        Read(weight.Data, BlockQuantizer.DataBytes(weight.FirstRow, weight.Columns, bits), data);
+        Read(weight.Scales, (long)weight.FirstRow * blocks * sizeof(float), MemoryMarshal.AsBytes(scales.AsSpan()));
+        BlockQuantizer.Dequantize(data, scales, weight.Columns, bits, Options.Block, values);
+        return values;
+    }
+
+    private void Read(string name, long offset, Span<byte> target)
+    {
+        BundleTensor tensor = Tensor(name);
+        using Microsoft.Win32.SafeHandles.SafeFileHandle file = File.OpenHandle(WeightsPath);
+        long at = tensor.Offset + offset;
+        while (!target.IsEmpty)
+        {
+            int read = RandomAccess.Read(file, target, at);
+            if (read == 0)
+                throw new ExportException(DiagnosticCodes.QuantizedWeightsInvalid, $"{WeightsPath} ends inside {name}. Quantize the base again.");
+            target = target[read..];
+            at += read;
+        }
+    }
+}

@@ -1,0 +1,237 @@
+using System.Runtime.InteropServices;
+using ModelSdk.Manifest;
+using ModelSdk.Onnx.Checkpoints;
+using ModelSdk.Runtime.Bundles;
+
+namespace ModelSdk.Onnx.Quantization;
+
+/// <summary>Writes weights.bin in one pass: tensors in the order of execution, each at a multiple of 64 bytes.</summary>
+internal sealed class QuantizedModelWriter : IDisposable
+{
+    private const int Alignment = 64;
+
+    /// <summary>Weights held in fp32 at a time; bounds memory at about 64 MB whatever the model's size.</summary>
+    private const int ChunkElements = 16 << 20;
+
+    private readonly Checkpoint checkpoint;
+    private readonly TransformerConfig config;
+    private readonly QuantizationOptions options;
+    private readonly IProgress<double>? progress;
+    private readonly CancellationToken cancellationToken;
+    private readonly FileStream file;
+    private readonly List<BundleTensor> tensors = [];
+    private readonly List<QuantizedWeight> parts = [];
+    private readonly double totalElements;
+    private double doneElements;
+
+    public QuantizedModelWriter(Checkpoint checkpoint, QuantizationOptions options, string path, IProgress<double>? progress, CancellationToken cancellationToken)
+    {
+        if (options.Weights != WeightFormat.None && options.Block is not (32 or 64 or 128))
+            throw new ExportException(DiagnosticCodes.QuantizationSettingInvalid, $"A quantization block of {options.Block} was asked for; supported are 32, 64 and 128.");
+        if (options.Weights != WeightFormat.None && options.Embeddings == WeightFormat.None)
+            throw new ExportException(DiagnosticCodes.QuantizationSettingInvalid, "Embeddings in full precision beside quantized weights are not supported; use \"int8\" or \"int4\".");
+        this.checkpoint = checkpoint;
+        config = checkpoint.Config;
+        this.options = options.Weights == WeightFormat.None ? options with { Embeddings = WeightFormat.None } : options;
+        this.progress = progress;
+        this.cancellationToken = cancellationToken;
+        totalElements = Qwen2Tensors.Of(config).Sum(t => t.Shape.Aggregate(1.0, (product, size) => product * size));
+        file = new FileStream(path, FileMode.Create, FileAccess.Write, FileShare.None, 1 << 20);
+    }
+
+    public QuantizedModelDirectory Write()
+    {
+        CheckBlocks();
+        WriteMatrix(TensorNames.Embedding, [TensorNames.Embedding], options.Embeddings);
+        WriteRotaryTables();
+        for (int layer = 0; layer < config.Layers; layer++)
+        {
+            WriteVector(TensorNames.Layer(layer, "input_layernorm.weight"));
+            foreach ((string fused, string[] modules) in TensorNames.Linears)
+            {
+                if (fused == "mlp.gate_up_proj")
+                    WriteVector(TensorNames.Layer(layer, "post_attention_layernorm.weight"));
+                WriteMatrix(TensorNames.Layer(layer, fused) + ".weight", [.. modules.Select(m => TensorNames.Layer(layer, m) + ".weight")], options.Weights);
+                if (fused == "self_attn.qkv_proj")
+                    WriteBiases(TensorNames.Layer(layer, fused) + ".bias", [.. modules.Select(m => TensorNames.Layer(layer, m) + ".bias")]);
+            }
+        }
+
+        WriteVector(TensorNames.FinalNorm);
+        WriteHead();
+        file.Flush(flushToDisk: true);
+        return new QuantizedModelDirectory(1, config, options.Weights, options.Block, options.Embeddings, tensors, parts);
+    }
+
+    public void Dispose() => file.Dispose();
+
+    /// <summary>Finds every width that does not fit before any work is done.</summary>
+    private void CheckBlocks()
+    {
+        if (options.Weights == WeightFormat.None)
+            return;
+        foreach ((string name, long[] shape) in Qwen2Tensors.Of(config))
+        {
+            if (shape.Length == 2)
+                BlockQuantizer.Check(name, (int)shape[1], 8, options.Block);
+        }
+    }
+
+    /// <summary>A tied head is the embedding's bytes under a second name, in MatMulNBits' shape.</summary>
+    private void WriteHead()
+    {
+        if (!config.TiedEmbeddings)
+        {
+            WriteMatrix(TensorNames.Head, [TensorNames.Head], options.Embeddings);
+            return;
+        }
+
+        foreach (BundleTensor tensor in tensors.Where(t => t.Name.StartsWith(TensorNames.Embedding, StringComparison.Ordinal)).ToArray())
+        {
+            string name = TensorNames.Head + tensor.Name[TensorNames.Embedding.Length..];
+            IReadOnlyList<long> dims = tensor.Type == "uint8" ? QuantizedDims(config.VocabularySize, config.HiddenSize, options.Embeddings) : tensor.Dims;
+            tensors.Add(tensor with { Name = name, Dims = dims });
+        }
+
+        QuantizedWeight embedding = parts.Single(p => p.Name == TensorNames.Embedding);
+        parts.Add(embedding with { Name = TensorNames.Head, Data = TensorNames.Head, Scales = embedding.Scales is null ? null : TensorNames.Scales(TensorNames.Head) });
+    }
+
+    private void WriteMatrix(string stored, string[] names, WeightFormat format)
+    {
+        int[] rows = [.. names.Select(n => (int)checkpoint.Tensors[n].Shape[0])];
+        int columns = (int)checkpoint.Tensors[names[0]].Shape[1];
+        int total = rows.Sum();
+        string? scalesName = format == WeightFormat.None ? null : TensorNames.Scales(stored);
+        float[] scales = format == WeightFormat.None ? [] : new float[total * (long)(columns / options.Block)];
+        long start = Align();
+
+        int firstRow = 0;
+        for (int i = 0; i < names.Length; i++)
+        {
+            int blocks = format == WeightFormat.None ? 0 : columns / options.Block;
+            WriteRows(names[i], rows[i], columns, format, scales.AsMemory(firstRow * blocks, rows[i] * blocks));
+            parts.Add(new QuantizedWeight(names[i], format, rows[i], columns, firstRow, stored, scalesName));
+            firstRow += rows[i];
+        }
+
+        if (format == WeightFormat.None)
+        {
+            AddTensor(stored, "float32", [total, columns], start);
+            return;
+        }
+
+        AddTensor(stored, "uint8", stored == TensorNames.Embedding ? [total, columns * format.Bits() / 8] : QuantizedDims(total, columns, format), start);
+        WriteFloats(TensorNames.Scales(stored), [total, columns / options.Block], scales);
+    }
+
+    private long[] QuantizedDims(int rows, int columns, WeightFormat format) => [rows, columns / options.Block, options.Block * format.Bits() / 8];
+
+    private void WriteRows(string name, int rows, int columns, WeightFormat format, Memory<float> scales)
+    {
+        int chunkRows = Math.Clamp(ChunkElements / columns, 1, rows);
+        var values = new float[chunkRows * columns];
+        byte[] data = format == WeightFormat.None ? [] : new byte[BlockQuantizer.DataBytes(chunkRows, columns, format.Bits())];
+        for (int row = 0; row < rows; row += chunkRows)
+        {
+            cancellationToken.ThrowIfCancellationRequested();
+            int count = Math.Min(chunkRows, rows - row);
+            Memory<float> chunk = values.AsMemory(0, count * columns);
+            checkpoint.Read(name, chunk.Span, (long)row * columns);
+            if (format == WeightFormat.None)
+            {
+                CheckFinite(name, chunk.Span, row, columns);
+                file.Write(MemoryMarshal.AsBytes(chunk.Span));
+            }
+            else
+            {
+                int blocks = columns / options.Block;
+                Memory<byte> bytes = data.AsMemory(0, (int)BlockQuantizer.DataBytes(count, columns, format.Bits()));
+                BlockQuantizer.Quantize(name, chunk, columns, format.Bits(), options.Block, bytes, scales.Slice(row * blocks, count * blocks), row);
+                file.Write(bytes.Span);
+            }
+
+            Done(chunk.Length);
+        }
+    }
+
+    private void WriteVector(string name)
+    {
+        float[] values = ReadVector(name);
+        WriteFloats(name, [values.Length], values);
+        parts.Add(new QuantizedWeight(name, WeightFormat.None, values.Length, 1, 0, name, null));
+    }
+
+    private void WriteBiases(string stored, string[] names)
+    {
+        var all = new List<float>();
+        foreach (string name in names)
+        {
+            float[] values = ReadVector(name);
+            parts.Add(new QuantizedWeight(name, WeightFormat.None, values.Length, 1, all.Count, stored, null));
+            all.AddRange(values);
+        }
+
+        WriteFloats(stored, [all.Count], CollectionsMarshal.AsSpan(all));
+    }
+
+    private float[] ReadVector(string name)
+    {
+        float[] values = checkpoint.Read(name);
+        CheckFinite(name, values, 0, 1);
+        Done(values.Length);
+        return values;
+    }
+
+    /// <summary>cos and sin of position * theta^(-2i/d), [positions, d/2], computed in double as Hugging Face's rotary embedding defines them.</summary>
+    private void WriteRotaryTables()
+    {
+        int positions = Math.Min(config.MaxPositions, QuantizedModel.MaxPositions);
+        int half = config.HeadSize / 2;
+        var cos = new float[positions * half];
+        var sin = new float[positions * half];
+        for (int i = 0; i < half; i++)
+        {
+            double frequency = Math.Pow(config.RopeTheta, -2.0 * i / config.HeadSize);
+            for (int position = 0; position < positions; position++)
+            {
+                (double s, double c) = Math.SinCos(position * frequency);
+                cos[(position * half) + i] = (float)c;
+                sin[(position * half) + i] = (float)s;
+            }
+        }
+
+        WriteFloats(TensorNames.RotaryCos, [positions, half], cos);
+        WriteFloats(TensorNames.RotarySin, [positions, half], sin);
+    }
+
+    private void WriteFloats(string name, long[] dims, ReadOnlySpan<float> values)
+    {
+        long start = Align();
+        file.Write(MemoryMarshal.AsBytes(values));
+        AddTensor(name, "float32", dims, start);
+    }
+
+    private void AddTensor(string name, string type, long[] dims, long start)
+        => tensors.Add(new BundleTensor(name, type, dims, start, file.Position - start));
+
+    private long Align()
+    {
+        int padding = (int)((Alignment - (file.Position % Alignment)) % Alignment);
+        file.Write(stackalloc byte[padding]);
+        return file.Position;
+    }
+
+    private void Done(int elements)
+    {
+        doneElements += elements;
+        progress?.Report(Math.Min(1, doneElements / totalElements));
+    }
+
+    private static void CheckFinite(string name, ReadOnlySpan<float> values, int firstRow, int columns)
+    {
+        int bad = values.IndexOfAnyExceptInRange(float.MinValue, float.MaxValue);
+        if (bad >= 0)
+            throw BlockQuantizer.NotFinite(name, values[bad], firstRow + (bad / columns), bad % columns);
+    }
+}
