@@ -31,6 +31,7 @@ public sealed class QuantizedModel
         Options = new QuantizationOptions { Weights = directory.Weights, Block = directory.Block, Embeddings = directory.Embeddings };
         Tensors = directory.Tensors;
         tensors = directory.Tensors.ToDictionary(t => t.Name, StringComparer.Ordinal);
+        Weights = directory.Parts;
         weights = directory.Parts.ToDictionary(w => w.Name, StringComparer.Ordinal);
     }
 
@@ -48,6 +49,9 @@ public sealed class QuantizedModel
 
     /// <summary>Directory of weights.bin, as model.json holds it.</summary>
     public IReadOnlyList<BundleTensor> Tensors { get; }
+
+    /// <summary>Every weight of the base and where it lies, in the order of execution.</summary>
+    public IReadOnlyList<QuantizedWeight> Weights { get; }
 
     /// <summary>Rows of the rotary tables: the longest context that a graph over these weights can have, in tokens.</summary>
     public int Positions => (int)tensors[TensorNames.RotaryCos].Dims[0];

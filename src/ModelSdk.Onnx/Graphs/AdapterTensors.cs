@@ -1,0 +1,140 @@
+using System.Runtime.InteropServices;
+using ModelSdk.Manifest;
+using ModelSdk.Onnx.Adapters;
+using ModelSdk.Onnx.Quantization;
+using ModelSdk.Runtime.Bundles;
+
+namespace ModelSdk.Onnx.Graphs;
+
+/// <summary>
+/// An adapter's constants as its graph uses them: for each fused linear one A (the modules' A on top of each other) and
+/// one B (their B as blocks on the diagonal, times alpha / r), so that an adapted linear costs three small nodes.
+/// INT8 with a scale per row and block (paper, section 6); float32 over a base of weights "none".
+/// </summary>
+internal sealed class AdapterTensors
+{
+    /// <summary>Ranks are padded with zeros to a multiple of this: the smallest block of MatMulNBits.</summary>
+    private const int RankUnit = 16;
+
+    private const int Alignment = 64;
+
+    private readonly Dictionary<string, (MatrixTensor A, MatrixTensor B)> linears = new(StringComparer.Ordinal);
+
+    private AdapterTensors()
+    {
+    }
+
+    /// <summary>The constants of a fused linear, by its name ("model.layers.0.self_attn.qkv_proj"), or null.</summary>
+    public (MatrixTensor A, MatrixTensor B)? Find(string fused) => linears.TryGetValue(fused, out (MatrixTensor A, MatrixTensor B) found) ? found : null;
+
+    /// <summary>Writes the adapter's weight file.</summary>
+    /// <exception cref="ExportException">MDL4012: the adapter does not fit the model; MDL4002: it holds NaN or infinity.</exception>
+    public static AdapterTensors Write(QuantizedModel model, LoraAdapter adapter, string path)
+    {
+        CheckFits(model, adapter);
+        using FileStream file = File.Create(path);
+        var result = new AdapterTensors();
+        for (int layer = 0; layer < model.Architecture.Layers; layer++)
+        {
+            foreach ((string fused, string[] modules) in TensorNames.Linears)
+            {
+                string name = TensorNames.Layer(layer, fused);
+                string[] parts = [.. modules.Select(m => TensorNames.Layer(layer, m))];
+                if (parts.Any(adapter.Linears.ContainsKey))
+                    result.linears.Add(name, Write(model, adapter, name, parts, file));
+            }
+        }
+
+        return result;
+    }
+
+    private static (MatrixTensor A, MatrixTensor B) Write(QuantizedModel model, LoraAdapter adapter, string name, string[] parts, FileStream file)
+    {
+        WeightFormat format = model.Options.Weights == WeightFormat.None ? WeightFormat.None : WeightFormat.Int8;
+        int rank = adapter.Rank;
+        int padded = format == WeightFormat.None ? rank : (rank + RankUnit - 1) / RankUnit * RankUnit;
+        QuantizedWeight[] bases = [.. parts.Select(p => model.Weight(p + ".weight"))];
+        LoraLinear?[] loras = [.. parts.Select(adapter.Linears.GetValueOrDefault)];
+        int columns = bases[0].Columns;
+        int rows = bases.Sum(b => b.Rows);
+        int inner = loras.Count(l => l is not null) * padded;
+
+        var a = new float[inner * columns];       // [inner, columns]
+        var b = new float[rows * inner];          // [rows, inner]
+        int firstInner = 0;
+        int firstRow = 0;
+        for (int i = 0; i < parts.Length; i++)
+        {
+            if (loras[i] is { } lora)
+            {
+                lora.A.CopyTo(a, firstInner * columns);
+                for (int row = 0; row < bases[i].Rows; row++)
+                {
+                    for (int r = 0; r < rank; r++)
+                        b[((firstRow + row) * inner) + firstInner + r] = (float)(lora.B[(row * rank) + r] * adapter.Scale);
+                }
+
+                firstInner += padded;
+            }
+
+            firstRow += bases[i].Rows;
+        }
+
+        return (
+            Write($"{name}.lora_A.weight", a, inner, columns, format, BlockOf(columns), file),
+            Write($"{name}.lora_B.weight", b, rows, inner, format, BlockOf(padded), file));
+    }
+
+    /// <summary>The greatest block that divides a width: fewest scales, and no block spans two modules.</summary>
+    private static int BlockOf(int columns)
+    {
+        int block = 256;
+        while (block > RankUnit && columns % block != 0)
+            block /= 2;
+        return block;
+    }
+
+    private static MatrixTensor Write(string name, float[] values, int rows, int columns, WeightFormat format, int block, FileStream file)
+    {
+        string location = Path.GetFileName(file.Name);
+        if (format == WeightFormat.None)
+            return new MatrixTensor(Append(name, "float32", [rows, columns], MemoryMarshal.AsBytes(values.AsSpan()), file), null, location, rows, columns, format, block);
+        var data = new byte[BlockQuantizer.DataBytes(rows, columns, 8)];
+        var scales = new float[rows * (columns / block)];
+        BlockQuantizer.Quantize(name, values, columns, 8, block, data, scales);
+        return new MatrixTensor(
+            Append(name, "uint8", [rows, columns / block, block], data, file),
+            Append(TensorNames.Scales(name), "float32", [rows, columns / block], MemoryMarshal.AsBytes(scales.AsSpan()), file),
+            location, rows, columns, format, block);
+    }
+
+    private static BundleTensor Append(string name, string type, long[] dims, ReadOnlySpan<byte> bytes, FileStream file)
+    {
+        file.Write(stackalloc byte[(int)((Alignment - (file.Position % Alignment)) % Alignment)]);
+        long start = file.Position;
+        file.Write(bytes);
+        return new BundleTensor(name, type, dims, start, bytes.Length);
+    }
+
+    private static void CheckFits(QuantizedModel model, LoraAdapter adapter)
+    {
+        if (adapter.Linears.Count == 0)
+            throw new ExportException(DiagnosticCodes.AdapterInvalid, "The adapter changes no linear. Train it with at least one target.");
+        foreach (LoraLinear lora in adapter.Linears.Values)
+        {
+            if (!model.Contains(lora.Name + ".weight") || !TensorNames.Linears.Any(l => l.Modules.Any(m => lora.Name.EndsWith("." + m, StringComparison.Ordinal))))
+                throw new ExportException(DiagnosticCodes.AdapterDoesNotFit, $"The adapter changes {lora.Name}, which is no linear of this base. Use the adapter with the base that it was trained on.");
+            QuantizedWeight weight = model.Weight(lora.Name + ".weight");
+            if (lora.InFeatures != weight.Columns || lora.OutFeatures != weight.Rows)
+                throw new ExportException(DiagnosticCodes.AdapterDoesNotFit, $"The adapter's {lora.Name} is [{lora.OutFeatures}, {lora.InFeatures}], the base's is [{weight.Rows}, {weight.Columns}]. Use the adapter with the base that it was trained on.");
+            if (lora.A.Length != (long)adapter.Rank * lora.InFeatures || lora.B.Length != (long)adapter.Rank * lora.OutFeatures)
+                throw new ExportException(DiagnosticCodes.AdapterDoesNotFit, $"The adapter's {lora.Name} holds {lora.A.Length} and {lora.B.Length} values, which are not those of rank {adapter.Rank}.");
+            foreach (float[] values in (float[][])[lora.A, lora.B])
+            {
+                int bad = values.AsSpan().IndexOfAnyExceptInRange(float.MinValue, float.MaxValue);
+                if (bad >= 0)
+                    throw new ExportException(DiagnosticCodes.WeightNotFinite, $"The adapter's {lora.Name} holds {values[bad]}; its training diverged.");
+            }
+        }
+    }
+}

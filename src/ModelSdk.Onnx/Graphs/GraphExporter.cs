@@ -1,0 +1,61 @@
+using ModelSdk.Manifest;
+using ModelSdk.Onnx.Adapters;
+using ModelSdk.Onnx.Quantization;
+using ModelSdk.Runtime.Bundles;
+
+namespace ModelSdk.Onnx.Graphs;
+
+/// <summary>
+/// Writes one graph per mode over one weight file. Inputs: input_ids int64 [B, S]; seqlens_k int32 [B], tokens of each row
+/// after this call minus 1; total_sequence_length int32 [1], the longest row's tokens after this call; logits_positions
+/// int64 [P], indices into the flattened [B*S] positions (P may be 0); past_key_values.{i}.key|value float [B, KVH, MAX, d].
+/// Outputs: logits float [P, V]; present.{i}.key|value, to be bound to the past's buffers. Either B = 1 with any S, or
+/// any B with S = 1, or any B and S without a past; shorter rows are padded on the right and stated in seqlens_k.
+/// </summary>
+public static class GraphExporter
+{
+    /// <summary>File name of the base graph.</summary>
+    public const string BaseGraphName = "base.onnx";
+
+    /// <summary>Writes base.onnx, which refers to weights.bin in the same folder.</summary>
+    /// <param name="model">Base weights.</param>
+    /// <param name="options">Context and accuracy levels.</param>
+    /// <param name="folder">The bundle's folder; created when missing.</param>
+    /// <returns>The graph's path relative to <paramref name="folder"/>.</returns>
+    /// <exception cref="ExportException">MDL4020: the context is longer than the model's positions.</exception>
+    public static string WriteBase(QuantizedModel model, GraphOptions options, string folder)
+    {
+        CheckContext(model, options);
+        Directory.CreateDirectory(folder);
+        TransformerGraph.Build(model, options, BundleManifest.BaseMode, QuantizedModel.WeightsFileName, null)
+            .Write(Path.Combine(folder, BaseGraphName), ProducerVersion);
+        return BaseGraphName;
+    }
+
+    /// <summary>Writes adapters/NAME/adapter.onnx and adapter.bin. The base's weights are those of ../../weights.bin under the same initializer names as in the base graph.</summary>
+    /// <param name="model">Base weights that the adapter was trained on.</param>
+    /// <param name="adapter">The adapter in full precision.</param>
+    /// <param name="name">The mode's name.</param>
+    /// <param name="options">Context and accuracy levels.</param>
+    /// <param name="folder">The bundle's folder; created when missing.</param>
+    /// <exception cref="ExportException">MDL4012: the adapter does not fit; MDL4002: it holds NaN or infinity; MDL4020: context too long.</exception>
+    public static BundleAdapter WriteAdapter(QuantizedModel model, LoraAdapter adapter, string name, GraphOptions options, string folder)
+    {
+        CheckContext(model, options);
+        string graph = $"adapters/{name}/adapter.onnx";
+        string weights = $"adapters/{name}/adapter.bin";
+        Directory.CreateDirectory(Path.Combine(folder, "adapters", name));
+        AdapterTensors tensors = AdapterTensors.Write(model, adapter, Path.Combine(folder, weights));
+        TransformerGraph.Build(model, options, name, "../../" + QuantizedModel.WeightsFileName, tensors)
+            .Write(Path.Combine(folder, graph), ProducerVersion);
+        return new BundleAdapter(name, graph, weights, adapter.Rank, adapter.Alpha);
+    }
+
+    internal static string ProducerVersion => typeof(GraphExporter).Assembly.GetName().Version?.ToString(3) ?? "0";
+
+    private static void CheckContext(QuantizedModel model, GraphOptions options)
+    {
+        if (options.Context < 1 || options.Context > model.Positions)
+            throw new ExportException(DiagnosticCodes.ContextTooLong, $"A context of {options.Context} tokens was asked for; this base has positions for 1 to {model.Positions}. Lower \"context\" in the manifest.");
+    }
+}

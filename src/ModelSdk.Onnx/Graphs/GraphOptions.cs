@@ -1,0 +1,17 @@
+namespace ModelSdk.Onnx.Graphs;
+
+/// <summary>How graphs are built over quantized weights.</summary>
+public sealed record GraphOptions
+{
+    /// <summary>Tokens of the KV cache; at most <see cref="Quantization.QuantizedModel.Positions"/>.</summary>
+    public required int Context { get; init; }
+
+    /// <summary>
+    /// accuracy_level of the 4-bit products. Default 4: activations are rounded to 8 bits per block (about 4 times
+    /// faster for one token); 1 computes in fp32.
+    /// </summary>
+    public int Int4AccuracyLevel { get; init; } = 4;
+
+    /// <summary>accuracy_level of the 8-bit products: linears, LM head and adapters. Default 4, as for 4 bits.</summary>
+    public int Int8AccuracyLevel { get; init; } = 4;
+}

@@ -1,0 +1,118 @@
+using System.Runtime.InteropServices;
+using Google.Protobuf;
+using ModelSdk.Onnx.Protobuf;
+using ModelSdk.Runtime.Bundles;
+
+namespace ModelSdk.Onnx.Graphs;
+
+/// <summary>An ONNX model under construction: nodes, external initializers, inputs and outputs.</summary>
+internal sealed class OnnxGraph
+{
+    /// <summary>Operators of ONNX Runtime beyond the standard.</summary>
+    public const string Contrib = "com.microsoft";
+
+    private const int IrVersion = 10;
+    private const int Opset = 21;
+
+    private readonly GraphProto graph;
+    private readonly HashSet<string> initializers = new(StringComparer.Ordinal);
+
+    public OnnxGraph(string name) => graph = new GraphProto { Name = name };
+
+    /// <summary>Adds a node with one used output, named as the node is.</summary>
+    public string Node(string op, string domain, string name, IEnumerable<string> inputs, params ReadOnlySpan<AttributeProto> attributes)
+    {
+        Node(op, domain, name, inputs, [name], attributes);
+        return name;
+    }
+
+    public void Node(string op, string domain, string name, IEnumerable<string> inputs, IEnumerable<string> outputs, params ReadOnlySpan<AttributeProto> attributes)
+    {
+        var node = new NodeProto { OpType = op, Domain = domain, Name = name };
+        node.Input.AddRange(inputs);
+        node.Output.AddRange(outputs);
+        foreach (AttributeProto attribute in attributes)
+            node.Attribute.Add(attribute);
+        graph.Node.Add(node);
+    }
+
+    /// <summary>Refers to a tensor in a file beside the graph; the same name may be referred to several times.</summary>
+    /// <param name="tensor">Name, type, shape and place.</param>
+    /// <param name="location">The file, relative to the graph's folder.</param>
+    public string External(BundleTensor tensor, string location)
+    {
+        if (initializers.Add(tensor.Name))
+        {
+            var proto = new TensorProto
+            {
+                Name = tensor.Name,
+                DataType = (int)TypeOf(tensor.Type),
+                DataLocation = TensorProto.Types.DataLocation.External,
+            };
+            proto.Dims.AddRange(tensor.Dims);
+            proto.ExternalData.Add(new StringStringEntryProto { Key = "location", Value = location });
+            proto.ExternalData.Add(new StringStringEntryProto { Key = "offset", Value = $"{tensor.Offset}" });
+            proto.ExternalData.Add(new StringStringEntryProto { Key = "length", Value = $"{tensor.Bytes}" });
+            graph.Initializer.Add(proto);
+        }
+
+        return tensor.Name;
+    }
+
+    /// <summary>A small constant inside the graph file.</summary>
+    public string Constant(string name, params ReadOnlySpan<long> values)
+    {
+        if (initializers.Add(name))
+        {
+            var proto = new TensorProto
+            {
+                Name = name,
+                DataType = (int)TensorProto.Types.DataType.Int64,
+                RawData = ByteString.CopyFrom(MemoryMarshal.AsBytes(values)),
+            };
+            proto.Dims.Add(values.Length);
+            graph.Initializer.Add(proto);
+        }
+
+        return name;
+    }
+
+    public void Input(string name, TensorProto.Types.DataType type, params ReadOnlySpan<object> dims) => graph.Input.Add(Value(name, type, dims));
+
+    public void Output(string name, TensorProto.Types.DataType type, params ReadOnlySpan<object> dims) => graph.Output.Add(Value(name, type, dims));
+
+    /// <summary>Writes the file; the same graph gives the same bytes.</summary>
+    public void Write(string path, string producerVersion)
+    {
+        var model = new ModelProto
+        {
+            IrVersion = IrVersion,
+            ProducerName = "ModelSdk",
+            ProducerVersion = producerVersion,
+            Graph = graph,
+        };
+        model.OpsetImport.Add(new OperatorSetIdProto { Domain = "", Version = Opset });
+        model.OpsetImport.Add(new OperatorSetIdProto { Domain = Contrib, Version = 1 });
+        using FileStream stream = File.Create(path);
+        model.WriteTo(stream);
+    }
+
+    public static AttributeProto Int(string name, long value) => new() { Name = name, Type = AttributeProto.Types.AttributeType.Int, I = value };
+
+    public static AttributeProto Float(string name, double value) => new() { Name = name, Type = AttributeProto.Types.AttributeType.Float, F = (float)value };
+
+    private static ValueInfoProto Value(string name, TensorProto.Types.DataType type, ReadOnlySpan<object> dims)
+    {
+        var shape = new TensorShapeProto();
+        foreach (object dim in dims)
+            shape.Dim.Add(dim is string symbol ? new TensorShapeProto.Types.Dimension { DimParam = symbol } : new TensorShapeProto.Types.Dimension { DimValue = Convert.ToInt64(dim, null) });
+        return new ValueInfoProto { Name = name, Type = new TypeProto { TensorType = new TypeProto.Types.Tensor { ElemType = (int)type, Shape = shape } } };
+    }
+
+    private static TensorProto.Types.DataType TypeOf(string type) => type switch
+    {
+        "float32" => TensorProto.Types.DataType.Float,
+        "uint8" => TensorProto.Types.DataType.Uint8,
+        _ => throw new ArgumentException($"No tensor of type {type} is written.", nameof(type)),
+    };
+}

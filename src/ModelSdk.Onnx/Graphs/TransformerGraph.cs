@@ -1,0 +1,165 @@
+using ModelSdk.Onnx.Protobuf;
+using ModelSdk.Onnx.Quantization;
+using ModelSdk.Runtime.Bundles;
+using static ModelSdk.Onnx.Graphs.OnnxGraph;
+using DataType = ModelSdk.Onnx.Protobuf.TensorProto.Types.DataType;
+
+namespace ModelSdk.Onnx.Graphs;
+
+/// <summary>
+/// The decoder as an ONNX graph, with or without an adapter. [B, S] tokens in, logits of [P] chosen positions out, the
+/// KV cache [B, KVH, MAX, d] updated in place by binding the same buffer to past and present.
+/// </summary>
+internal sealed class TransformerGraph
+{
+    private readonly QuantizedModel model;
+    private readonly TransformerConfig config;
+    private readonly GraphOptions options;
+    private readonly string weightsLocation;
+    private readonly AdapterTensors? adapter;
+    private readonly OnnxGraph graph;
+
+    private TransformerGraph(QuantizedModel model, GraphOptions options, string name, string weightsLocation, AdapterTensors? adapter)
+    {
+        this.model = model;
+        config = model.Architecture;
+        this.options = options;
+        this.weightsLocation = weightsLocation;
+        this.adapter = adapter;
+        graph = new OnnxGraph(name);
+    }
+
+    /// <summary>Builds a graph.</summary>
+    /// <param name="model">Base weights.</param>
+    /// <param name="options">Context and accuracy levels.</param>
+    /// <param name="name">The graph's name.</param>
+    /// <param name="weightsLocation">weights.bin relative to the graph's folder.</param>
+    /// <param name="adapter">The adapter's tensors, or null for the base.</param>
+    public static OnnxGraph Build(QuantizedModel model, GraphOptions options, string name, string weightsLocation, AdapterTensors? adapter)
+    {
+        var builder = new TransformerGraph(model, options, name, weightsLocation, adapter);
+        builder.Build();
+        return builder.graph;
+    }
+
+    private void Build()
+    {
+        DeclareInputs();
+        string residual = Embed("input_ids");                                         // [B, S, D]
+        string hidden = graph.Node("SimplifiedLayerNormalization", "", Layer(0, "input_layernorm"),
+            [residual, Stored(Layer(0, "input_layernorm.weight"))], Epsilon(), Int("axis", -1));
+        for (int layer = 0; layer < config.Layers; layer++)
+        {
+            string attended = Attention(layer, hidden);                               // [B, S, D]
+            (hidden, residual) = Norm(residual, attended, Layer(layer, "post_attention_layernorm"), needsSum: true);
+            string changed = FeedForward(layer, hidden);                              // [B, S, D]
+            bool last = layer == config.Layers - 1;
+            (hidden, residual) = Norm(residual, changed, last ? "model.norm" : Layer(layer + 1, "input_layernorm"), needsSum: !last);
+        }
+
+        string flat = graph.Node("Reshape", "", "positions.flat", [hidden, graph.Constant("positions.shape", -1, config.HiddenSize)]); // [B*S, D]
+        string chosen = graph.Node("Gather", "", "positions.chosen", [flat, "logits_positions"], Int("axis", 0));                        // [P, D]
+        Product(TensorNames.Head, chosen, "logits", null);                                                                             // [P, V]
+    }
+
+    private void DeclareInputs()
+    {
+        graph.Input("input_ids", DataType.Int64, "B", "S");
+        graph.Input("seqlens_k", DataType.Int32, "B");
+        graph.Input("total_sequence_length", DataType.Int32, 1);
+        graph.Input("logits_positions", DataType.Int64, "P");
+        graph.Output("logits", DataType.Float, "P", config.VocabularySize);
+        for (int layer = 0; layer < config.Layers; layer++)
+        {
+            graph.Input($"past_key_values.{layer}.key", DataType.Float, "B", config.KeyValueHeads, "MAX", config.HeadSize);
+            graph.Input($"past_key_values.{layer}.value", DataType.Float, "B", config.KeyValueHeads, "MAX", config.HeadSize);
+            graph.Output($"present.{layer}.key", DataType.Float, "B", config.KeyValueHeads, "MAX", config.HeadSize);
+            graph.Output($"present.{layer}.value", DataType.Float, "B", config.KeyValueHeads, "MAX", config.HeadSize);
+        }
+    }
+
+    private string Embed(string ids)
+    {
+        QuantizedWeight weight = model.Weight(TensorNames.Embedding);
+        if (weight.Scales is null)
+            return graph.Node("Gather", "", "model.embed_tokens", [Stored(weight.Data), ids], Int("axis", 0));
+        return graph.Node("GatherBlockQuantized", Contrib, "model.embed_tokens", [Stored(weight.Data), ids, Stored(weight.Scales)],
+            Int("gather_axis", 0), Int("quantize_axis", 1), Int("block_size", model.Options.Block), Int("bits", weight.Format.Bits()));
+    }
+
+    /// <summary>Returns the normalised sum and the sum itself (empty when nobody needs it).</summary>
+    private (string Hidden, string Residual) Norm(string residual, string change, string name, bool needsSum)
+    {
+        string sum = needsSum ? name + ".sum" : "";
+        string[] outputs = needsSum ? [name, "", "", sum] : [name];
+        graph.Node("SkipSimplifiedLayerNormalization", Contrib, name, [residual, change, Stored(name + ".weight")], outputs, Epsilon());
+        return (name, sum);
+    }
+
+    private string Attention(int layer, string hidden)
+    {
+        string qkv = Linear(layer, "self_attn.qkv_proj", hidden, Layer(layer, "self_attn.qkv_proj.bias"));       // [B, S, (H + 2 KVH) d]
+        string name = Layer(layer, "self_attn.attention");
+        graph.Node("GroupQueryAttention", Contrib, name,
+            [
+                qkv, "", "", $"past_key_values.{layer}.key", $"past_key_values.{layer}.value", "seqlens_k", "total_sequence_length",
+                Stored(TensorNames.RotaryCos), Stored(TensorNames.RotarySin),
+            ],
+            [name, $"present.{layer}.key", $"present.{layer}.value"],
+            Int("num_heads", config.Heads), Int("kv_num_heads", config.KeyValueHeads), Int("do_rotary", 1), Int("rotary_interleaved", 0));
+        return Linear(layer, "self_attn.o_proj", name, null);
+    }
+
+    private string FeedForward(int layer, string hidden)
+    {
+        string both = Linear(layer, "mlp.gate_up_proj", hidden, null);                                           // [B, S, 2 F]
+        string gate = Layer(layer, "mlp.gate");
+        string up = Layer(layer, "mlp.up");
+        graph.Node("Split", "", Layer(layer, "mlp.split"), [both], [gate, up], Int("axis", -1), Int("num_outputs", 2));
+        string silu = graph.Node("QuickGelu", Contrib, Layer(layer, "mlp.silu"), [gate], Float("alpha", 1));      // x * sigmoid(x)
+        string product = graph.Node("Mul", "", Layer(layer, "mlp.product"), [silu, up]);                         // [B, S, F]
+        return Linear(layer, "mlp.down_proj", product, null);
+    }
+
+    /// <summary>W x (+ bias) (+ B (A x) where the adapter has this linear).</summary>
+    private string Linear(int layer, string module, string input, string? bias)
+    {
+        string name = Layer(layer, module);
+        string main = Product(name + ".weight", input, name, bias is null ? null : Stored(bias));
+        if (adapter?.Find(name) is not { } lora)
+            return main;
+        string down = Product(lora.A, input, name + ".lora_A");
+        string up = Product(lora.B, down, name + ".lora_B");
+        return graph.Node("Add", "", name + ".adapted", [main, up]);
+    }
+
+    private string Product(string stored, string input, string output, string? bias)
+    {
+        QuantizedWeight part = model.Weights.First(w => w.Data == stored);
+        BundleTensor data = model.Tensor(stored);
+        BundleTensor? scales = part.Scales is null ? null : model.Tensor(part.Scales);
+        return Product(new MatrixTensor(data, scales, weightsLocation, (int)data.Dims[0], part.Columns, part.Format, model.Options.Block), input, output, bias);
+    }
+
+    private string Product(MatrixTensor matrix, string input, string output, string? bias = null)
+    {
+        string data = graph.External(matrix.Data, matrix.Location);
+        if (matrix.Scales is null)
+        {
+            string product = graph.Node("FusedMatMul", Contrib, bias is null ? output : output + ".product", [input, data], Int("transB", 1));
+            return bias is null ? product : graph.Node("Add", "", output, [product, bias]);
+        }
+
+        string scales = graph.External(matrix.Scales, matrix.Location);
+        string[] inputs = bias is null ? [input, data, scales] : [input, data, scales, "", "", bias];
+        return graph.Node("MatMulNBits", Contrib, output, inputs,
+            Int("K", matrix.Columns), Int("N", matrix.Rows), Int("bits", matrix.Format.Bits()), Int("block_size", matrix.Block),
+            Int("accuracy_level", matrix.Format == WeightFormat.Int4 ? options.Int4AccuracyLevel : options.Int8AccuracyLevel));
+    }
+
+    private string Stored(string name) => graph.External(model.Tensor(name), weightsLocation);
+
+    private AttributeProto Epsilon() => Float("epsilon", config.RmsNormEpsilon);
+
+    private static string Layer(int layer, string module) => TensorNames.Layer(layer, module);
+}
