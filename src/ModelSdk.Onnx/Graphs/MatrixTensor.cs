@@ -1,4 +1,4 @@
-using ModelSdk.Onnx.Quantization;
+using ModelSdk.Manifest;
 using ModelSdk.Runtime.Bundles;
 
 namespace ModelSdk.Onnx.Graphs;

@@ -1,3 +1,4 @@
+using ModelSdk.Manifest;
 using ModelSdk.Onnx.Protobuf;
 using ModelSdk.Onnx.Quantization;
 using ModelSdk.Runtime.Bundles;

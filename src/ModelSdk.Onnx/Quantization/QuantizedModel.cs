@@ -28,7 +28,7 @@ public sealed class QuantizedModel
     {
         Folder = folder;
         Architecture = directory.Architecture;
-        Options = new QuantizationOptions { Weights = directory.Weights, Block = directory.Block, Embeddings = directory.Embeddings };
+        Options = new QuantizationSettings { Weights = directory.Weights, Block = directory.Block, Embeddings = directory.Embeddings };
         Tensors = directory.Tensors;
         tensors = directory.Tensors.ToDictionary(t => t.Name, StringComparer.Ordinal);
         Weights = directory.Parts;
@@ -45,7 +45,7 @@ public sealed class QuantizedModel
     public TransformerConfig Architecture { get; }
 
     /// <summary>How the weights are stored; for weights "none" the embeddings are "none" too.</summary>
-    public QuantizationOptions Options { get; }
+    public QuantizationSettings Options { get; }
 
     /// <summary>Directory of weights.bin, as model.json holds it.</summary>
     public IReadOnlyList<BundleTensor> Tensors { get; }
@@ -63,7 +63,7 @@ public sealed class QuantizedModel
     /// <param name="progress">Receives the share of weights done, 0 to 1.</param>
     /// <param name="cancellationToken">Checked between tensors.</param>
     /// <exception cref="ExportException">MDL4001 a width that does not divide by the block, MDL4002 NaN or infinity, MDL4003 unsupported setting; each names the tensor.</exception>
-    public static QuantizedModel Quantize(Checkpoint checkpoint, QuantizationOptions options, string folder, IProgress<double>? progress = null, CancellationToken cancellationToken = default)
+    public static QuantizedModel Quantize(Checkpoint checkpoint, QuantizationSettings options, string folder, IProgress<double>? progress = null, CancellationToken cancellationToken = default)
     {
         Directory.CreateDirectory(folder);
         QuantizedModelDirectory directory;

@@ -1,4 +1,5 @@
 using System.Text.Json.Serialization;
+using ModelSdk.Manifest;
 using ModelSdk.Runtime.Bundles;
 
 namespace ModelSdk.Onnx.Quantization;

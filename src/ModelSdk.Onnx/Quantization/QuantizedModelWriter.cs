@@ -15,7 +15,7 @@ internal sealed class QuantizedModelWriter : IDisposable
 
     private readonly Checkpoint checkpoint;
     private readonly TransformerConfig config;
-    private readonly QuantizationOptions options;
+    private readonly QuantizationSettings options;
     private readonly IProgress<double>? progress;
     private readonly CancellationToken cancellationToken;
     private readonly FileStream file;
@@ -24,7 +24,7 @@ internal sealed class QuantizedModelWriter : IDisposable
     private readonly double totalElements;
     private double doneElements;
 
-    public QuantizedModelWriter(Checkpoint checkpoint, QuantizationOptions options, string path, IProgress<double>? progress, CancellationToken cancellationToken)
+    public QuantizedModelWriter(Checkpoint checkpoint, QuantizationSettings options, string path, IProgress<double>? progress, CancellationToken cancellationToken)
     {
         if (options.Weights != WeightFormat.None && options.Block is not (32 or 64 or 128))
             throw new ExportException(DiagnosticCodes.QuantizationSettingInvalid, $"A quantization block of {options.Block} was asked for; supported are 32, 64 and 128.");

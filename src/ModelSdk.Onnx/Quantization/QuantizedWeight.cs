@@ -1,4 +1,5 @@
 using System.Text.Json.Serialization;
+using ModelSdk.Manifest;
 
 namespace ModelSdk.Onnx.Quantization;
 
