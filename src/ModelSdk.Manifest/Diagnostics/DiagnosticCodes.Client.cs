@@ -1,10 +1,10 @@
 namespace ModelSdk.Manifest;
 
-/// <content>MDL6xxx: client and generator.</content>
+/// <content>MDL61xx: generator.</content>
 public static partial class DiagnosticCodes
 {
     /// <summary>Two manifests of one project would generate the same client class.</summary>
-    public const string DuplicateClient = "MDL6001";
+    public const string DuplicateClient = "MDL6101";
 
     private static DiagnosticInfo[] ClientCodes() =>
     [

@@ -18,7 +18,7 @@ public static partial class DiagnosticCodes
     /// <summary>The page that explains every code.</summary>
     public const string DocumentationPage = "docs/diagnostics.md";
 
-    /// <summary>Every code, in ascending order.</summary>
+    /// <summary>Every code, by part.</summary>
     public static IReadOnlyList<DiagnosticInfo> All { get; } =
     [
         .. ManifestCodes(),
@@ -26,6 +26,7 @@ public static partial class DiagnosticCodes
         .. TrainingCodes(),
         .. ExportCodes(),
         .. BuildCodes(),
+        .. RuntimeCodes(),
         .. ClientCodes(),
     ];
 

@@ -1,9 +1,11 @@
 namespace ModelSdk.Manifest;
 
-/// <summary>Codes of bundles (MDL51xx) and of clients at run time (MDL60xx).</summary>
+/// <content>MDL51xx: bundles; MDL60xx: clients at run time.</content>
 public static partial class DiagnosticCodes
 {
-    /// <summary>The bundle folder or its model.json is missing.</summary>
+    /// <summary>Codes of bundles (MDL51xx) and of clients at run time (MDL60xx).</summary>
+public static partial class DiagnosticCodes
+{ <summary>The bundle folder or its model.json is missing.</summary>
     public const string BundleMissing = "MDL5101";
 
     /// <summary>model.json is malformed, truncated or contradicts itself.</summary>
@@ -41,4 +43,21 @@ public static partial class DiagnosticCodes
 
     /// <summary>The model computed values that are not numbers (NaN).</summary>
     public const string LogitsInvalid = "MDL6005";
+
+    private static DiagnosticInfo[] RuntimeCodes() =>
+    [
+        new(BundleMissing, "Codes of bundles"),
+        new(BundleManifestInvalid, "model.json is malformed, truncated or contradicts itself"),
+        new(BundleVersionUnsupported, "The bundle was written in a format version that this runtime does not read"),
+        new(BundleFileMissing, "A file that model.json lists is missing from the bundle"),
+        new(BundleFileTruncated, "A file of the bundle has another length than model.json states"),
+        new(BundleTampered, "A file of the bundle, or model.json itself, does not match its digest"),
+        new(BundleGraphInvalid, "A graph of the bundle cannot be loaded by ONNX Runtime"),
+        new(BundleContractMismatch, "The bundle is not the one that the generated client was compiled for"),
+        new(PromptTooLong, "The prompt leaves no room for an answer in the model's context"),
+        new(AdapterUnknown, "The mode asked for is neither 'base' nor an adapter of the bundle"),
+        new(AnswerFormat, "The model's answer is not of the type that was asked for"),
+        new(RequestInvalid, "A request to the model contradicts itself or is out of range"),
+        new(LogitsInvalid, "The model computed values that are not numbers"),
+    ];
 }
