@@ -3,9 +3,7 @@ namespace ModelSdk.Manifest;
 /// <content>MDL2xxx: formats of base models and tokenizers.</content>
 public static partial class DiagnosticCodes
 {
-    /// <summary>Codes of model files that come in: MDL2xxx.</summary>
-public static partial class DiagnosticCodes
-{ <summary>A file of the base model is missing or cannot be read.</summary>
+    /// <summary>A file of the base model is missing or cannot be read.</summary>
     public const string ModelFileMissing = "MDL2001";
 
     /// <summary>A JSON file of the base model is malformed, or a key of it is missing or has the wrong type.</summary>
@@ -52,7 +50,7 @@ public static partial class DiagnosticCodes
 
     private static DiagnosticInfo[] FormatCodes() =>
     [
-        new(ModelFileMissing, "Codes of model files that come in"),
+        new(ModelFileMissing, "A file of the base model is missing or cannot be read"),
         new(ModelJsonInvalid, "A JSON file of the base model is malformed, or a key of it is missing or has the wrong type"),
         new(ArchitectureUnsupported, "The base model's architecture"),
         new(ConfigFeatureUnsupported, "config.json asks for a feature that is not supported"),

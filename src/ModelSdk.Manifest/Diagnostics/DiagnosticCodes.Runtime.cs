@@ -3,9 +3,7 @@ namespace ModelSdk.Manifest;
 /// <content>MDL51xx: bundles; MDL60xx: clients at run time.</content>
 public static partial class DiagnosticCodes
 {
-    /// <summary>Codes of bundles (MDL51xx) and of clients at run time (MDL60xx).</summary>
-public static partial class DiagnosticCodes
-{ <summary>The bundle folder or its model.json is missing.</summary>
+    /// <summary>The bundle folder or its model.json is missing.</summary>
     public const string BundleMissing = "MDL5101";
 
     /// <summary>model.json is malformed, truncated or contradicts itself.</summary>
@@ -46,7 +44,7 @@ public static partial class DiagnosticCodes
 
     private static DiagnosticInfo[] RuntimeCodes() =>
     [
-        new(BundleMissing, "Codes of bundles"),
+        new(BundleMissing, "The bundle folder or its model.json is missing"),
         new(BundleManifestInvalid, "model.json is malformed, truncated or contradicts itself"),
         new(BundleVersionUnsupported, "The bundle was written in a format version that this runtime does not read"),
         new(BundleFileMissing, "A file that model.json lists is missing from the bundle"),

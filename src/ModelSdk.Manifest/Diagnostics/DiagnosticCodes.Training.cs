@@ -3,9 +3,7 @@ namespace ModelSdk.Manifest;
 /// <content>MDL3xxx: data and training.</content>
 public static partial class DiagnosticCodes
 {
-    /// <summary>Codes of training data and training: MDL3xxx.</summary>
-public static partial class DiagnosticCodes
-{ <summary>The native libraries of torch are missing or cannot be loaded.</summary>
+    /// <summary>The native libraries of torch are missing or cannot be loaded.</summary>
     public const string TorchUnavailable = "MDL3001";
 
     /// <summary>A data file is missing or cannot be read.</summary>
@@ -31,7 +29,7 @@ public static partial class DiagnosticCodes
 
     private static DiagnosticInfo[] TrainingCodes() =>
     [
-        new(TorchUnavailable, "Codes of training data and training"),
+        new(TorchUnavailable, "The native libraries of torch are missing or cannot be loaded"),
         new(DataFileMissing, "A data file is missing or cannot be read"),
         new(DataLineInvalid, "A line of a data file is malformed"),
         new(DataEmpty, "A data file holds no example"),
