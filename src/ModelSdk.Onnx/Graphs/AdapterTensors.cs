@@ -20,8 +20,13 @@ internal sealed class AdapterTensors
 
     private readonly Dictionary<string, (MatrixTensor A, MatrixTensor B)> linears = new(StringComparer.Ordinal);
 
-    private AdapterTensors()
+    private readonly FileStream file;
+    private readonly string location;
+
+    private AdapterTensors(FileStream file, string location)
     {
+        this.file = file;
+        this.location = location;
     }
 
     /// <summary>The constants of a fused linear, by its name ("model.layers.0.self_attn.qkv_proj"), or null.</summary>
@@ -29,11 +34,15 @@ internal sealed class AdapterTensors
 
     /// <summary>Writes the adapter's weight file.</summary>
     /// <exception cref="ExportException">MDL4012: the adapter does not fit the model; MDL4002: it holds NaN or infinity.</exception>
-    public static AdapterTensors Write(QuantizedModel model, LoraAdapter adapter, string path)
+    /// <param name="model">Base weights.</param>
+    /// <param name="adapter">The adapter in full precision.</param>
+    /// <param name="folder">The graph's folder.</param>
+    /// <param name="location">The file relative to <paramref name="folder"/>.</param>
+    public static AdapterTensors Write(QuantizedModel model, LoraAdapter adapter, string folder, string location)
     {
         CheckFits(model, adapter);
-        using FileStream file = File.Create(path);
-        var result = new AdapterTensors();
+        using FileStream file = File.Create(Path.Combine(folder, location));
+        var result = new AdapterTensors(file, location);
         for (int layer = 0; layer < model.Architecture.Layers; layer++)
         {
             foreach ((string fused, string[] modules) in TensorNames.Linears)
@@ -41,14 +50,14 @@ internal sealed class AdapterTensors
                 string name = TensorNames.Layer(layer, fused);
                 string[] parts = [.. modules.Select(m => TensorNames.Layer(layer, m))];
                 if (parts.Any(adapter.Linears.ContainsKey))
-                    result.linears.Add(name, Write(model, adapter, name, parts, file));
+                    result.linears.Add(name, result.Write(model, adapter, name, parts));
             }
         }
 
         return result;
     }
 
-    private static (MatrixTensor A, MatrixTensor B) Write(QuantizedModel model, LoraAdapter adapter, string name, string[] parts, FileStream file)
+    private (MatrixTensor A, MatrixTensor B) Write(QuantizedModel model, LoraAdapter adapter, string name, string[] parts)
     {
         WeightFormat format = model.Options.Weights == WeightFormat.None ? WeightFormat.None : WeightFormat.Int8;
         int rank = adapter.Rank;
@@ -81,8 +90,56 @@ internal sealed class AdapterTensors
         }
 
         return (
-            Write($"{name}.lora_A.weight", a, inner, columns, format, BlockOf(columns), file),
-            Write($"{name}.lora_B.weight", b, rows, inner, format, BlockOf(padded), file));
+            Write($"{name}.lora_A.weight", a, inner, columns, format, BlockOf(columns)),
+            Write($"{name}.lora_B.weight", b, rows, inner, format, BlockOf(padded)));
+    }
+
+    /// <summary>The adapter that the written constants amount to: INT8 values dequantized, alpha / r folded into B.</summary>
+    public static LoraAdapter Round(QuantizedModel model, LoraAdapter adapter)
+    {
+        CheckFits(model, adapter);
+        int padded = (adapter.Rank + RankUnit - 1) / RankUnit * RankUnit;
+        return adapter with
+        {
+            Alpha = adapter.Rank,
+            Linears = adapter.Linears.ToDictionary(
+                l => l.Key,
+                l => l.Value with { A = RoundA(l.Value), B = RoundB(l.Value) },
+                StringComparer.Ordinal),
+        };
+
+        float[] RoundA(LoraLinear lora) => model.Options.Weights == WeightFormat.None ? lora.A : Int8(lora.Name, lora.A, lora.InFeatures, BlockOf(lora.InFeatures));
+
+        float[] RoundB(LoraLinear lora)
+        {
+            bool exact = model.Options.Weights == WeightFormat.None;
+            int width = exact ? adapter.Rank : padded;
+            float[] b = Spread(lora.B, lora.OutFeatures, adapter.Rank, width, adapter.Scale);
+            return exact ? b : Spread(Int8(lora.Name, b, padded, BlockOf(padded)), lora.OutFeatures, padded, adapter.Rank, 1);
+        }
+
+        static float[] Int8(string name, float[] values, int columns, int block)
+        {
+            var data = new byte[values.Length];
+            var scales = new float[values.Length / block];
+            BlockQuantizer.Quantize(name, values, columns, 8, block, data, scales);
+            var rounded = new float[values.Length];
+            BlockQuantizer.Dequantize(data, scales, columns, 8, block, rounded);
+            return rounded;
+        }
+
+        // [rows, from] times a factor, cut or padded with zeros to [rows, to].
+        static float[] Spread(float[] values, int rows, int from, int to, double factor)
+        {
+            var result = new float[rows * to];
+            for (int row = 0; row < rows; row++)
+            {
+                for (int i = 0; i < Math.Min(from, to); i++)
+                    result[(row * to) + i] = (float)(values[(row * from) + i] * factor);
+            }
+
+            return result;
+        }
     }
 
     /// <summary>The greatest block that divides a width: fewest scales, and no block spans two modules.</summary>
@@ -94,21 +151,20 @@ internal sealed class AdapterTensors
         return block;
     }
 
-    private static MatrixTensor Write(string name, float[] values, int rows, int columns, WeightFormat format, int block, FileStream file)
+    private MatrixTensor Write(string name, float[] values, int rows, int columns, WeightFormat format, int block)
     {
-        string location = Path.GetFileName(file.Name);
         if (format == WeightFormat.None)
-            return new MatrixTensor(Append(name, "float32", [rows, columns], MemoryMarshal.AsBytes(values.AsSpan()), file), null, location, rows, columns, format, block);
+            return new MatrixTensor(Append(name, "float32", [rows, columns], MemoryMarshal.AsBytes(values.AsSpan())), null, location, rows, columns, format, block);
         var data = new byte[BlockQuantizer.DataBytes(rows, columns, 8)];
         var scales = new float[rows * (columns / block)];
         BlockQuantizer.Quantize(name, values, columns, 8, block, data, scales);
         return new MatrixTensor(
-            Append(name, "uint8", [rows, columns / block, block], data, file),
-            Append(TensorNames.Scales(name), "float32", [rows, columns / block], MemoryMarshal.AsBytes(scales.AsSpan()), file),
+            Append(name, "uint8", [rows, columns / block, block], data),
+            Append(TensorNames.Scales(name), "float32", [rows, columns / block], MemoryMarshal.AsBytes(scales.AsSpan())),
             location, rows, columns, format, block);
     }
 
-    private static BundleTensor Append(string name, string type, long[] dims, ReadOnlySpan<byte> bytes, FileStream file)
+    private BundleTensor Append(string name, string type, long[] dims, ReadOnlySpan<byte> bytes)
     {
         file.Write(stackalloc byte[(int)((Alignment - (file.Position % Alignment)) % Alignment)]);
         long start = file.Position;

@@ -32,7 +32,10 @@ public static class GraphExporter
         return BaseGraphName;
     }
 
-    /// <summary>Writes adapters/NAME/adapter.onnx and adapter.bin. The base's weights are those of ../../weights.bin under the same initializer names as in the base graph.</summary>
+    /// <summary>
+    /// Writes NAME.onnx and adapters/NAME/adapter.bin. The base's weights are those of weights.bin under the same initializer
+    /// names as in the base graph. The graph lies beside weights.bin because ONNX Runtime refuses data outside a graph's folder.
+    /// </summary>
     /// <param name="model">Base weights that the adapter was trained on.</param>
     /// <param name="adapter">The adapter in full precision.</param>
     /// <param name="name">The mode's name.</param>
@@ -42,14 +45,22 @@ public static class GraphExporter
     public static BundleAdapter WriteAdapter(QuantizedModel model, LoraAdapter adapter, string name, GraphOptions options, string folder)
     {
         CheckContext(model, options);
-        string graph = $"adapters/{name}/adapter.onnx";
+        string graph = $"{name}.onnx";
         string weights = $"adapters/{name}/adapter.bin";
         Directory.CreateDirectory(Path.Combine(folder, "adapters", name));
-        AdapterTensors tensors = AdapterTensors.Write(model, adapter, Path.Combine(folder, weights));
-        TransformerGraph.Build(model, options, name, "../../" + QuantizedModel.WeightsFileName, tensors)
+        AdapterTensors tensors = AdapterTensors.Write(model, adapter, folder, weights);
+        TransformerGraph.Build(model, options, name, QuantizedModel.WeightsFileName, tensors)
             .Write(Path.Combine(folder, graph), ProducerVersion);
         return new BundleAdapter(name, graph, weights, adapter.Rank, adapter.Alpha);
     }
+
+    /// <summary>
+    /// The adapter as deployed: what the INT8 constants amount to, with alpha / r folded into B. Training code that runs
+    /// this adapter on the dequantized base computes what the exported graph computes, up to rounding of activations.
+    /// Over a base of weights "none" adapters stay float32.
+    /// </summary>
+    /// <exception cref="ExportException">MDL4012: the adapter does not fit; MDL4002: it holds NaN or infinity.</exception>
+    public static LoraAdapter AsDeployed(QuantizedModel model, LoraAdapter adapter) => AdapterTensors.Round(model, adapter);
 
     internal static string ProducerVersion => typeof(GraphExporter).Assembly.GetName().Version?.ToString(3) ?? "0";
 

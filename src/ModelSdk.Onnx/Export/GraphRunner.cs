@@ -1,0 +1,93 @@
+using Microsoft.ML.OnnxRuntime;
+using ModelSdk.Manifest;
+using ModelSdk.Runtime.Bundles;
+
+namespace ModelSdk.Onnx.Export;
+
+/// <summary>Runs one exported graph, as the runtime will: shared mapped weights, cache bound in place.</summary>
+internal sealed class GraphRunner : IDisposable
+{
+    private readonly TransformerConfig config;
+    private readonly InferenceSession session;
+    private readonly RunOptions runOptions = new();
+
+    public GraphRunner(string graphPath, TransformerConfig config, MappedWeights weights)
+    {
+        this.config = config;
+        using var options = new SessionOptions { LogSeverityLevel = OrtLoggingLevel.ORT_LOGGING_LEVEL_ERROR };
+        options.AddSessionConfigEntry("session.force_spinning_stop", "1");
+        weights.AddTo(options);
+        try
+        {
+            session = new InferenceSession(graphPath, options, weights.Prepacked);
+        }
+        catch (OnnxRuntimeException e)
+        {
+            throw new ExportException(DiagnosticCodes.ExportedGraphRejected, $"ONNX Runtime does not load {graphPath}: {e.Message}", e);
+        }
+    }
+
+    /// <summary>Runs one call and returns the logits of the chosen positions, [P, V].</summary>
+    /// <param name="ids">Tokens, [B, S], B = the cache's rows; rows with fewer are padded on the right.</param>
+    /// <param name="lengths">Tokens of each row after this call, [B].</param>
+    /// <param name="positions">Indices into the flattened [B*S] positions, [P].</param>
+    /// <param name="cache">Read and appended to.</param>
+    public float[] Run(ReadOnlySpan<int> ids, ReadOnlySpan<int> lengths, ReadOnlySpan<int> positions, KeyValueCache cache)
+    {
+        int rows = cache.Rows;
+        int[] sequenceLengths = new int[rows];
+        int longest = 0;
+        for (int row = 0; row < rows; row++)
+        {
+            sequenceLengths[row] = lengths[row] - 1;
+            longest = Math.Max(longest, lengths[row]);
+        }
+
+        using OrtValue idValue = OrtValue.CreateTensorValueFromMemory(Widen(ids), [rows, ids.Length / rows]);
+        using OrtValue lengthValue = OrtValue.CreateTensorValueFromMemory(sequenceLengths, [rows]);
+        using OrtValue totalValue = OrtValue.CreateTensorValueFromMemory(new[] { longest }, [1]);
+        using OrtValue positionValue = OrtValue.CreateTensorValueFromMemory(Widen(positions), [positions.Length]);
+        var logits = new float[(long)positions.Length * config.VocabularySize];
+        using OrtValue logitsValue = OrtValue.CreateTensorValueFromMemory(logits, [positions.Length, config.VocabularySize]);
+
+        using OrtIoBinding binding = session.CreateIoBinding();
+        binding.BindInput("input_ids", idValue);
+        binding.BindInput("seqlens_k", lengthValue);
+        binding.BindInput("total_sequence_length", totalValue);
+        binding.BindInput("logits_positions", positionValue);
+        binding.BindOutput("logits", logitsValue);
+        for (int layer = 0; layer < cache.Layers.Count; layer++)
+        {
+            (OrtValue key, OrtValue value) = cache.Layers[layer];
+            binding.BindInput($"past_key_values.{layer}.key", key);
+            binding.BindInput($"past_key_values.{layer}.value", value);
+            binding.BindOutput($"present.{layer}.key", key);
+            binding.BindOutput($"present.{layer}.value", value);
+        }
+
+        try
+        {
+            session.RunWithBinding(runOptions, binding);
+        }
+        catch (OnnxRuntimeException e)
+        {
+            throw new ExportException(DiagnosticCodes.ExportedGraphRejected, $"ONNX Runtime does not run the exported graph: {e.Message}", e);
+        }
+
+        return logits;
+    }
+
+    public void Dispose()
+    {
+        runOptions.Dispose();
+        session.Dispose();
+    }
+
+    private static long[] Widen(ReadOnlySpan<int> values)
+    {
+        var wide = new long[values.Length];
+        for (int i = 0; i < values.Length; i++)
+            wide[i] = values[i];
+        return wide;
+    }
+}
