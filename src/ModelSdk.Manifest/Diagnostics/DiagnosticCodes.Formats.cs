@@ -45,14 +45,11 @@ public static partial class DiagnosticCodes
     /// <summary>The chat template is not one that is rendered exactly.</summary>
     public const string ChatTemplateUnsupported = "MDL2030";
 
-    /// <summary>The conversation cannot be rendered by the chat template (empty, or an unknown role).</summary>
-    public const string ConversationInvalid = "MDL2031";
-
     private static DiagnosticInfo[] FormatCodes() =>
     [
         new(ModelFileMissing, "A file of the base model is missing or cannot be read"),
         new(ModelJsonInvalid, "A JSON file of the base model is malformed, or a key of it is missing or has the wrong type"),
-        new(ArchitectureUnsupported, "The base model's architecture"),
+        new(ArchitectureUnsupported, "The base model's architecture is not supported"),
         new(ConfigFeatureUnsupported, "config.json asks for a feature that is not supported"),
         new(ConfigContradictory, "Values in config.json contradict each other or are out of range"),
         new(SafetensorsDamaged, "A safetensors file is damaged"),
@@ -64,6 +61,5 @@ public static partial class DiagnosticCodes
         new(TokenizerUnsupported, "tokenizer.json uses a feature that is not supported"),
         new(TokenizerContradictory, "tokenizer.json contradicts itself"),
         new(ChatTemplateUnsupported, "The chat template is not one that is rendered exactly"),
-        new(ConversationInvalid, "The conversation cannot be rendered by the chat template"),
     ];
 }

@@ -1,0 +1,118 @@
+using System.Text.Json;
+using ModelSdk.Manifest;
+
+namespace ModelSdk.Runtime.Text;
+
+/// <summary>Reads tokenizer.json of byte-level BPE; what cannot be reproduced exactly is refused by name.</summary>
+internal sealed class TokenizerFile
+{
+    private const int MaxBytes = 256 << 20;
+    private const int MaxId = 1 << 24;
+
+    private readonly string _path;
+
+    private TokenizerFile(string path) => _path = path;
+
+    /// <summary>Ids by token, in the byte alphabet; added tokens are not in it.</summary>
+    public Dictionary<string, int> Vocabulary { get; } = new(StringComparer.Ordinal);
+
+    /// <summary>The merges.</summary>
+    public BytePairMerges Merges { get; private set; } = new(0);
+
+    /// <summary>Tokens that are found in the text as they stand.</summary>
+    public List<AddedToken> AddedTokens { get; } = [];
+
+    /// <summary>Whether text is brought to normalization form C first.</summary>
+    public bool Normalizes { get; private set; }
+
+    /// <summary>Whether a piece that is a token is taken whole, without merging.</summary>
+    public bool IgnoresMerges { get; private set; }
+
+    /// <summary>Reads and checks the file.</summary>
+    public static TokenizerFile Read(string path)
+    {
+        using JsonDocument document = JsonFile.Open(path, MaxBytes);
+        var root = new JsonKeys(document.RootElement, path);
+        var file = new TokenizerFile(path);
+        file.Normalizes = TokenizerPipeline.Check(root);
+        file.ReadModel(root.Object("model") ?? throw root.Missing("model", "an object"));
+        file.ReadAddedTokens(root);
+        return file;
+    }
+
+    private void ReadModel(JsonKeys model)
+    {
+        TokenizerPipeline.CheckModel(model);
+        IgnoresMerges = model.Boolean("ignore_merges", false);
+        var ids = new HashSet<int>();
+        JsonKeys vocabulary = model.Object("vocab") ?? throw model.Missing("vocab", "an object");
+        foreach (JsonProperty entry in vocabulary.Properties)
+        {
+            if (entry.Value.ValueKind != JsonValueKind.Number || !entry.Value.TryGetInt32(out int id) || id is < 0 or > MaxId)
+                throw Contradictory($"Token \"{entry.Name}\" of the vocabulary has the id {entry.Value.GetRawText()}; ids are whole numbers from 0 to {MaxId}.");
+            if (!ids.Add(id))
+                throw Contradictory($"Id {id} of the vocabulary belongs to two tokens; one of them is \"{entry.Name}\".");
+            Vocabulary.Add(entry.Name, id);
+        }
+
+        ReadMerges(model.Array("merges") ?? throw model.Missing("merges", "an array"));
+    }
+
+    private void ReadMerges(JsonElement merges)
+    {
+        Merges = new BytePairMerges(merges.GetArrayLength());
+        int rank = 0;
+        foreach (JsonElement merge in merges.EnumerateArray())
+        {
+            (string left, string right) = Pair(merge, rank);
+            if (!Vocabulary.TryGetValue(left, out int leftId) || !Vocabulary.TryGetValue(right, out int rightId) || !Vocabulary.TryGetValue(left + right, out int id))
+                throw Contradictory($"Merge {rank} (\"{left}\" and \"{right}\") needs a token that is not in the vocabulary.");
+            Merges.Add(leftId, rightId, id, rank++);
+        }
+    }
+
+    /// <summary>A merge is "left right" in older files and ["left", "right"] in newer ones.</summary>
+    private (string Left, string Right) Pair(JsonElement merge, int rank)
+    {
+        if (merge.ValueKind == JsonValueKind.Array && merge.GetArrayLength() == 2
+            && merge[0].ValueKind == JsonValueKind.String && merge[1].ValueKind == JsonValueKind.String)
+        {
+            return (merge[0].GetString()!, merge[1].GetString()!);
+        }
+
+        if (merge.ValueKind == JsonValueKind.String && merge.GetString()!.Split(' ') is [string left, string right])
+            return (left, right);
+        throw Contradictory($"Merge {rank} is {merge.GetRawText()}; it must be a text of two tokens with a space between, or an array of two tokens.");
+    }
+
+    private void ReadAddedTokens(JsonKeys root)
+    {
+        var owners = new Dictionary<int, string>(Vocabulary.Count);
+        foreach ((string token, int id) in Vocabulary)
+            owners.Add(id, token);
+
+        int index = 0;
+        foreach (JsonElement element in root.Array("added_tokens")?.EnumerateArray() ?? default)
+        {
+            if (element.ValueKind != JsonValueKind.Object)
+                throw root.WrongType("added_tokens", "an array of objects", element);
+            var keys = new JsonKeys(element, _path, $"added_tokens[{index++}].");
+            string content = keys.Text("content") ?? throw keys.Missing("content", "the token's text");
+            int id = keys.Int32("id", 0, MaxId);
+            foreach (string option in (ReadOnlySpan<string>)["lstrip", "rstrip", "single_word"])
+            {
+                if (keys.Boolean(option, false))
+                    throw keys.Error(option, DiagnosticCodes.TokenizerUnsupported, $"is true for \"{content}\"; only tokens that are found as they stand are supported.");
+            }
+
+            bool taken = owners.TryGetValue(id, out string? owner) && owner != content;
+            if (taken || (Vocabulary.TryGetValue(content, out int inVocabulary) && inVocabulary != id))
+                throw Contradictory($"Added token \"{content}\" has id {id}, which {(taken ? $"belongs to \"{owner}\"" : "is not its id in the vocabulary")}.");
+            owners[id] = content;
+            bool special = keys.Boolean("special", false);
+            AddedTokens.Add(new AddedToken(id, content, special, keys.Boolean("normalized", !special)));
+        }
+    }
+
+    private ModelFormatException Contradictory(string message) => new(DiagnosticCodes.TokenizerContradictory, message, _path);
+}
