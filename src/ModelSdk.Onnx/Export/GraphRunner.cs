@@ -7,15 +7,14 @@ namespace ModelSdk.Onnx.Export;
 /// <summary>Runs one exported graph, as the runtime will: shared mapped weights, cache bound in place.</summary>
 internal sealed class GraphRunner : IDisposable
 {
-    private readonly TransformerConfig config;
     private readonly InferenceSession session;
     private readonly RunOptions runOptions = new();
 
     public GraphRunner(string graphPath, TransformerConfig config, MappedWeights weights)
     {
-        this.config = config;
+        Config = config;
         using var options = new SessionOptions { LogSeverityLevel = OrtLoggingLevel.ORT_LOGGING_LEVEL_ERROR };
-        options.AddSessionConfigEntry("session.force_spinning_stop", "1");
+        options.AddSessionConfigEntry("session.intra_op.allow_spinning", "0");
         weights.AddTo(options);
         try
         {
@@ -26,6 +25,8 @@ internal sealed class GraphRunner : IDisposable
             throw new ExportException(DiagnosticCodes.ExportedGraphRejected, $"ONNX Runtime does not load {graphPath}: {e.Message}", e);
         }
     }
+
+    public TransformerConfig Config { get; }
 
     /// <summary>Runs one call and returns the logits of the chosen positions, [P, V].</summary>
     /// <param name="ids">Tokens, [B, S], B = the cache's rows; rows with fewer are padded on the right.</param>
@@ -47,8 +48,8 @@ internal sealed class GraphRunner : IDisposable
         using OrtValue lengthValue = OrtValue.CreateTensorValueFromMemory(sequenceLengths, [rows]);
         using OrtValue totalValue = OrtValue.CreateTensorValueFromMemory(new[] { longest }, [1]);
         using OrtValue positionValue = OrtValue.CreateTensorValueFromMemory(Widen(positions), [positions.Length]);
-        var logits = new float[(long)positions.Length * config.VocabularySize];
-        using OrtValue logitsValue = OrtValue.CreateTensorValueFromMemory(logits, [positions.Length, config.VocabularySize]);
+        var logits = new float[(long)positions.Length * Config.VocabularySize];
+        using OrtValue logitsValue = OrtValue.CreateTensorValueFromMemory(logits, [positions.Length, Config.VocabularySize]);
 
         using OrtIoBinding binding = session.CreateIoBinding();
         binding.BindInput("input_ids", idValue);

@@ -5,9 +5,9 @@ namespace ModelSdk.Onnx.Tests.Support;
 
 /// <summary>
 /// Qwen2 written plainly in double precision after Hugging Face's modeling_qwen2.py: the independent form that graphs are
-/// compared with. No cache, no fusion, one token sequence at a time.
+/// compared with. No cache, no fusion, one token sequence at a time. The adapter acts on tokens from a start on (masked LoRA).
 /// </summary>
-internal sealed class ReferenceTransformer(TransformerConfig config, Func<string, float[]> read, LoraAdapter? adapter = null)
+internal sealed class ReferenceTransformer(TransformerConfig config, Func<string, float[]> read, LoraAdapter? adapter = null, int adapterStart = 0)
 {
     private readonly Dictionary<string, float[]> cache = [];
 
@@ -98,7 +98,7 @@ internal sealed class ReferenceTransformer(TransformerConfig config, Func<string
         if (bias)
             y = [.. y.Select(row => row.Zip(Read($"{name}.bias"), (v, b) => v + b).ToArray())];
         if (adapter?.Linears.TryGetValue(name, out LoraLinear? lora) == true)
-            y = Add(y, [.. Product(Product(x, lora.A), lora.B).Select(row => row.Select(v => v * adapter.Alpha / adapter.Rank).ToArray())]);
+            y = Add(y, [.. Product(Product(x, lora.A), lora.B).Select((row, t) => row.Select(v => t < adapterStart ? 0 : v * adapter.Alpha / adapter.Rank).ToArray())]);
         return y;
     }
 

@@ -1,0 +1,194 @@
+using ModelSdk.Manifest;
+using ModelSdk.Onnx.Adapters;
+using ModelSdk.Onnx.Graphs;
+using ModelSdk.Onnx.Quantization;
+using ModelSdk.Runtime.Bundles;
+
+namespace ModelSdk.Onnx.Export;
+
+/// <summary>Runs what the exporter wrote, before anyone else does.</summary>
+public static class ExportVerifier
+{
+    /// <summary>Most tokens of the self-made sequence that the graphs are run on.</summary>
+    private const int MaxTokens = 40;
+
+    /// <summary>
+    /// Checks every graph against itself (token by token, in chunks and in a ragged batch = in one pass), a zero adapter against
+    /// the base, and each mode against the given reference logits.
+    /// </summary>
+    /// <param name="model">Base weights.</param>
+    /// <param name="folder">Holds the graphs (and adapters/).</param>
+    /// <param name="adapters">What <see cref="GraphExporter.WriteAdapter"/> returned.</param>
+    /// <param name="options">The options that the graphs were written with.</param>
+    /// <param name="references">Reference logits; may be empty.</param>
+    /// <param name="bounds">Allowed differences; null = the defaults.</param>
+    /// <param name="cancellationToken">Checked between runs.</param>
+    /// <returns>What was compared and the measured differences.</returns>
+    /// <exception cref="ExportException">MDL4030: a difference is out of bounds, with mode, comparison and amount. MDL4031: ONNX Runtime refuses a graph.</exception>
+    public static VerificationReport Verify(
+        QuantizedModel model,
+        string folder,
+        IReadOnlyList<BundleAdapter> adapters,
+        GraphOptions options,
+        IReadOnlyList<ReferenceLogits> references,
+        VerificationBounds? bounds = null,
+        CancellationToken cancellationToken = default)
+    {
+        bounds ??= new VerificationBounds();
+        var checks = new List<VerificationCheck>();
+        TransformerConfig config = model.Architecture;
+        int[] tokens = Tokens(config, Math.Min(MaxTokens, options.Context));
+        using var weights = new MappedWeights(model);
+        using var baseRunner = new GraphRunner(Path.Combine(folder, GraphExporter.BaseGraphName), config, weights);
+        float[] baseLogits = CheckItself(BundleManifest.BaseMode, baseRunner);
+        CheckReferences(BundleManifest.BaseMode, baseRunner);
+
+        foreach (BundleAdapter adapter in adapters)
+        {
+            using var runner = new GraphRunner(Path.Combine(folder, adapter.Graph), config, weights);
+            CheckItself(adapter.Name, runner);
+            CheckReferences(adapter.Name, runner);
+        }
+
+        if (adapters.Count > 0)
+        {
+            using var zero = new ZeroAdapter(model, options, folder);
+            using var runner = new GraphRunner(zero.GraphPath, config, weights);
+            using var cache = new KeyValueCache(config, 1, options.Context);
+            Add(BundleManifest.BaseMode, "adapter graph with zero LoRA = base graph", baseLogits, All(runner, tokens, cache), bounds.SameWeights, 0);
+        }
+
+        return new VerificationReport(checks);
+
+        float[] CheckItself(string mode, GraphRunner runner)
+        {
+            cancellationToken.ThrowIfCancellationRequested();
+            using var cache = new KeyValueCache(config, 1, options.Context);
+            float[] full = All(runner, tokens, cache);
+            // The same cache again: a smaller length rewinds it, so stale entries behind the end must not matter.
+            Add(mode, "token by token = in one pass", full, Pieces(runner, tokens, 1, cache), bounds.SameWeights, 0);
+            Add(mode, "in chunks = in one pass", full, Pieces(runner, tokens, Math.Max(2, tokens.Length / 3), cache), bounds.SameWeights, 0);
+            Add(mode, "in a ragged batch = in one pass", full, Batch(runner, tokens, options.Context), bounds.SameWeights, 0);
+            return full;
+        }
+
+        void CheckReferences(string mode, GraphRunner runner)
+        {
+            foreach (ReferenceLogits reference in references.Where(r => r.Mode == mode))
+            {
+                cancellationToken.ThrowIfCancellationRequested();
+                if (reference.Tokens.Length > options.Context || reference.Logits.Length != (long)(reference.Tokens.Length - reference.Start) * config.VocabularySize)
+                    throw new ArgumentException($"Reference logits of {mode} do not fit {reference.Tokens.Length} tokens from {reference.Start} on.", nameof(references));
+                using var cache = new KeyValueCache(config, 1, options.Context);
+                if (reference.Start > 0)
+                    baseRunner.Run(reference.Tokens.AsSpan(0, reference.Start), [reference.Start], [], cache);
+                int[] rest = reference.Tokens[reference.Start..];
+                float[] logits = runner.Run(rest, [reference.Tokens.Length], [.. Enumerable.Range(0, rest.Length)], cache);
+                bool exact = model.Options.Weights == WeightFormat.None || (options.Int4AccuracyLevel < 4 && options.Int8AccuracyLevel < 4);
+                Add(mode, "ONNX Runtime = reference", reference.Logits, logits, exact ? bounds.ReferenceExact : bounds.ReferenceRounded, bounds.ArgmaxAgreement);
+            }
+        }
+
+        void Add(string mode, string name, float[] expected, float[] actual, double bound, double agreementBound)
+        {
+            (double difference, double agreement) = LogitsComparison.Compare(expected, actual, config.VocabularySize);
+            if (!(difference <= bound))
+                throw new ExportException(DiagnosticCodes.ExportVerificationFailed, $"Mode {mode}: \"{name}\" does not hold. The greatest difference of a logit is {difference:g3} of the logits' root mean square; allowed is {bound:g3}. Lower the rounding (8-bit weights, or accuracy_level 1), or report a bug of the exporter.");
+            if (agreement < agreementBound)
+                throw new ExportException(DiagnosticCodes.ExportVerificationFailed, $"Mode {mode}: \"{name}\" chooses the same token at {agreement:p1} of {expected.Length / config.VocabularySize} positions; required are {agreementBound:p1}. Lower the rounding (8-bit weights, or accuracy_level 1), or report a bug of the exporter.");
+            checks.Add(new VerificationCheck(mode, name, expected.Length / config.VocabularySize, difference, bound, agreement));
+        }
+    }
+
+    private static float[] All(GraphRunner runner, int[] tokens, KeyValueCache cache)
+        => runner.Run(tokens, [tokens.Length], [.. Enumerable.Range(0, tokens.Length)], cache);
+
+    private static float[] Pieces(GraphRunner runner, int[] tokens, int size, KeyValueCache cache)
+    {
+        var logits = new List<float>();
+        for (int start = 0; start < tokens.Length; start += size)
+        {
+            int[] piece = tokens[start..Math.Min(start + size, tokens.Length)];
+            logits.AddRange(runner.Run(piece, [start + piece.Length], [.. Enumerable.Range(0, piece.Length)], cache));
+        }
+
+        return [.. logits];
+    }
+
+    /// <summary>
+    /// Two rows of the same tokens, one of them a third shorter at first: a padded first pass without a past, then one token a
+    /// row and step. Returns the logits of both rows' every position, the longer row's where both have one and they agree in place.
+    /// </summary>
+    private static float[] Batch(GraphRunner runner, int[] tokens, int context)
+    {
+        int vocabulary = runner.Config.VocabularySize;
+        int length = tokens.Length;
+        int first = Math.Max(1, length / 2);
+        int shorter = Math.Max(1, length / 3);
+        using var cache = new KeyValueCache(runner.Config, 2, context);
+        var rows = new float[2][];
+        for (int row = 0; row < 2; row++)
+            rows[row] = new float[length * vocabulary];
+
+        int[] lengths = [first, shorter];
+        int[] padded = new int[2 * first];
+        tokens.AsSpan(0, first).CopyTo(padded);
+        tokens.AsSpan(0, shorter).CopyTo(padded.AsSpan(first));
+        float[] logits = runner.Run(padded, lengths, [.. Enumerable.Range(0, 2 * first)], cache);
+        logits.AsSpan(0, first * vocabulary).CopyTo(rows[0]);
+        logits.AsSpan(first * vocabulary, shorter * vocabulary).CopyTo(rows[1]);
+
+        while (lengths[0] < length)
+        {
+            int[] step = [tokens[lengths[0]], tokens[lengths[1]]];
+            int[] after = [lengths[0] + 1, lengths[1] + 1];
+            logits = runner.Run(step, after, [0, 1], cache);
+            for (int row = 0; row < 2; row++)
+                logits.AsSpan(row * vocabulary, vocabulary).CopyTo(rows[row].AsSpan(lengths[row] * vocabulary));
+            lengths = after;
+        }
+
+        // Even positions of the longer row, odd ones of the shorter: both rows are judged at every stage.
+        var mixed = new float[length * vocabulary];
+        for (int t = 0; t < length; t++)
+            rows[t % 2 == 1 && t < lengths[1] ? 1 : 0].AsSpan(t * vocabulary, vocabulary).CopyTo(mixed.AsSpan(t * vocabulary));
+        return mixed;
+    }
+
+    /// <summary>Tokens spread over the whole vocabulary, the same at every run.</summary>
+    private static int[] Tokens(TransformerConfig config, int count)
+    {
+        var tokens = new int[count];
+        for (int i = 0; i < count; i++)
+            tokens[i] = (int)((i * 2654435761L + 12345) % config.VocabularySize);
+        return tokens;
+    }
+
+    /// <summary>A graph with every linear adapted by zeros, beside the real ones for as long as it is needed.</summary>
+    private sealed class ZeroAdapter : IDisposable
+    {
+        private readonly string name = $"zero-{Guid.NewGuid():N}";
+        private readonly string folder;
+
+        public ZeroAdapter(QuantizedModel model, GraphOptions options, string folder)
+        {
+            this.folder = folder;
+            var linears = new Dictionary<string, LoraLinear>(StringComparer.Ordinal);
+            foreach (QuantizedWeight weight in model.Weights.Where(w => w.Columns > 1 && w.Name.Contains("_proj.", StringComparison.Ordinal)))
+            {
+                string module = weight.Name[..^".weight".Length];
+                linears.Add(module, new LoraLinear(module, weight.Columns, weight.Rows, new float[weight.Columns], new float[weight.Rows]));
+            }
+
+            GraphPath = Path.Combine(folder, GraphExporter.WriteAdapter(model, new LoraAdapter { Rank = 1, Alpha = 1, Linears = linears }, name, options, folder).Graph);
+        }
+
+        public string GraphPath { get; }
+
+        public void Dispose()
+        {
+            File.Delete(GraphPath);
+            Directory.Delete(Path.Combine(folder, "adapters", name), recursive: true);
+        }
+    }
+}

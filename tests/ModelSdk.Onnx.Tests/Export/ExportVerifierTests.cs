@@ -1,0 +1,59 @@
+using ModelSdk.Manifest;
+using ModelSdk.Onnx.Adapters;
+using ModelSdk.Onnx.Export;
+using ModelSdk.Onnx.Graphs;
+using ModelSdk.Onnx.Quantization;
+using ModelSdk.Onnx.Tests.Support;
+using ModelSdk.Runtime.Bundles;
+
+namespace ModelSdk.Onnx.Tests.Export;
+
+public sealed class ExportVerifierTests(ITestOutputHelper output) : IDisposable
+{
+    private const int Context = 48;
+    private readonly TemporaryFolder folder = new();
+
+    public void Dispose() => folder.Dispose();
+
+    [Theory]
+    [InlineData(true, WeightFormat.None, 1)]
+    [InlineData(true, WeightFormat.Int4, 1)]
+    [InlineData(true, WeightFormat.Int4, 4)]
+    [InlineData(false, WeightFormat.Int4, 4)]
+    [InlineData(false, WeightFormat.Int8, 4)]
+    public void Export_passes_its_own_verification_with_references_of_every_mode(bool tied, WeightFormat weights, int level)
+    {
+        TransformerConfig config = TinyModel.Config(tied);
+        GraphOptions options = new() { Context = Context, Int4AccuracyLevel = level, Int8AccuracyLevel = level };
+        (QuantizedModel model, BundleAdapter written, LoraAdapter adapter) = Export(config, weights, options);
+        int[] ids = TinyModel.Tokens(config, 30);
+
+        VerificationReport report = ExportVerifier.Verify(
+            model, model.Folder, [written], options,
+            [BaseReference(model, ids), MaskedReference(model, GraphExporter.AsDeployed(model, adapter), ids, 11)],
+            new VerificationBounds { ArgmaxAgreement = level == 4 ? 0.8 : 1 }, TestContext.Current.CancellationToken);
+
+        foreach (VerificationCheck check in report.Checks)
+            output.WriteLine($"{check.Mode,-12} {check.Name,-45} {check.Difference:g3} of {check.Bound:g3}, argmax {check.ArgmaxAgreement:p1}");
+        Assert.Equal(9, report.Checks.Count);
+        Assert.Equal(["adapters", "base.onnx", "think.onnx", "weights.bin", "weights.json"], Directory.GetFileSystemEntries(model.Folder).Select(Path.GetFileName).Order(StringComparer.Ordinal));
+        Assert.Equal(["think"], Directory.GetDirectories(Path.Combine(model.Folder, "adapters")).Select(Path.GetFileName));
+    }
+
+    private (QuantizedModel Model, BundleAdapter Written, LoraAdapter Adapter) Export(TransformerConfig config, WeightFormat weights, GraphOptions options)
+    {
+        using var checkpoint = TinyModel.Write(folder["base"], config);
+        QuantizedModel model = QuantizedModel.Quantize(checkpoint, new QuantizationSettings { Weights = weights }, folder["model"], cancellationToken: TestContext.Current.CancellationToken);
+        LoraAdapter adapter = TinyModel.Adapter(config, 8, 16);
+        GraphExporter.WriteBase(model, options, model.Folder);
+        return (model, GraphExporter.WriteAdapter(model, adapter, "think", options, model.Folder), adapter);
+    }
+
+    private static ReferenceLogits BaseReference(QuantizedModel model, int[] ids)
+        => new("base", ids, 0, Flat(new ReferenceTransformer(model.Architecture, model.ReadDequantized).Forward(ids)));
+
+    private static ReferenceLogits MaskedReference(QuantizedModel model, LoraAdapter adapter, int[] ids, int start)
+        => new("think", ids, start, Flat(new ReferenceTransformer(model.Architecture, model.ReadDequantized, adapter, start).Forward(ids)[start..]));
+
+    private static float[] Flat(double[][] logits) => [.. logits.SelectMany(row => row).Select(v => (float)v)];
+}
