@@ -1,7 +1,0 @@
-namespace ModelSdk.Sdk.Tests;
-
-public class PlaceholderTests
-{
-    [Fact]
-    public void Assembly_loads() => Assert.NotNull(typeof(PlaceholderTests).Assembly.FullName);
-}
