@@ -25,6 +25,7 @@ internal static class DecoderStack
     /// <returns>Residual stream after the last layer, before the final norm: [B, T, D].</returns>
     public static Tensor Run(TransformerConfig config, IReadOnlyList<LayerWeights> layers, Tensor x, RotaryTable rotary, (Tensor Cos, Tensor Sin) table, Tensor? mask, KeyValueExtension? extend = null)
     {
+        // x stays [B, T, D].
         for (var i = 0; i < layers.Count; i++)
         {
             x = x + Attend(config, layers[i], i, Normalize(x, config.RmsNormEpsilon), rotary, table, mask, extend);

@@ -19,6 +19,7 @@ public sealed class Transformer : IDisposable
     private readonly Tensor _rowScale;
     private readonly RotaryTable _rotary;
     private readonly Dictionary<int, Tensor> _causal = [];
+    private LayerWeights[]? _frozen;
 
     private Transformer(TransformerConfig config, ComputeOptions compute, bool trainable, Func<string, long[], Tensor> create)
     {
@@ -217,6 +218,12 @@ public sealed class Transformer : IDisposable
             mask.Dispose();
         }
 
+        foreach (var linear in (_frozen ?? []).SelectMany(l => (LinearWeights[])[l.Qkv, l.Output, l.GateUp, l.Down]))
+        {
+            linear.Weight.Dispose();
+            linear.Bias?.Dispose();
+        }
+
         _rowScale.Dispose();
         _rotary.Dispose();
     }
@@ -241,6 +248,25 @@ public sealed class Transformer : IDisposable
         new LinearWeights(l.Output.to_type(Compute.Type)),
         new LinearWeights((l.GateUp * l.FeedNorm).to_type(Compute.Type)),
         new LinearWeights(l.Down.to_type(Compute.Type))))];
+
+    /// <summary><see cref="ComputeWeights"/> without gradients, made once: for a base that does not change any more.</summary>
+    internal LayerWeights[] FrozenWeights()
+    {
+        if (Trainable)
+        {
+            throw new InvalidOperationException("The weights of a trainable model change; load it with trainable: false to use it as a base.");
+        }
+
+        if (_frozen is null)
+        {
+            using var gradients = no_grad();
+            using var scope = NewDisposeScope();
+            LinearWeights Keep(LinearWeights l) => new(l.Weight.clone().DetachFromDisposeScope(), l.Bias?.clone().DetachFromDisposeScope());
+            _frozen = [.. ComputeWeights().Select(l => new LayerWeights(Keep(l.Qkv), Keep(l.Output), Keep(l.GateUp), Keep(l.Down)))];
+        }
+
+        return _frozen;
+    }
 
     /// <summary>[1, G*T, T], kept for the next batch of this length.</summary>
     internal Tensor CausalMask(int length)

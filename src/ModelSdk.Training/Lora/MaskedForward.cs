@@ -1,0 +1,82 @@
+using TorchSharp;
+using static TorchSharp.torch;
+
+namespace ModelSdk.Training;
+
+/// <summary>
+/// Masked LoRA on response tokens only: the keys and values of the prompt come from the base, the generation prompt and the response
+/// run with the adapter, and the LM head runs where the loss is. Equals a forward pass over everything with the adapter masked out on
+/// prompt tokens (tested).
+/// </summary>
+internal static class MaskedForward
+{
+    /// <summary>Sum of the cross entropy of all response tokens, divided by <paramref name="normalizer"/>.</summary>
+    /// <param name="model">Frozen base.</param>
+    /// <param name="weights">Weights with the adapter on.</param>
+    /// <param name="rows">Tokens that run with the adapter: generation prompt, response, end of turn.</param>
+    /// <param name="lossFrom">Per row: place in it of the first token that is trained on.</param>
+    /// <param name="prompts">Per row: keys and values of the tokens before it, [2 L, KVH, P, h].</param>
+    /// <param name="normalizer">Divisor; the response tokens of the whole step.</param>
+    /// <returns>fp32 scalar.</returns>
+    public static Tensor Loss(Transformer model, LayerWeights[] weights, IReadOnlyList<int[]> rows, IReadOnlyList<int> lossFrom, IReadOnlyList<Tensor> prompts, double normalizer)
+    {
+        var length = rows.Max(r => r.Length) - 1; // the last token is predicted, never read
+        var places = new List<long>();
+        var targets = new List<long>();
+        for (var row = 0; row < rows.Count; row++)
+        {
+            for (var t = lossFrom[row]; t < rows[row].Length; t++)
+            {
+                places.Add((row * (long)length) + t - 1);
+                targets.Add(rows[row][t]);
+            }
+        }
+
+        var hidden = Hidden(model, weights, [.. rows.Select(r => r[..^1])], prompts);
+        var chosen = hidden.view(-1, model.Config.HiddenSize).index_select(0, tensor(places.ToArray(), device: model.Device));
+        return nn.functional.cross_entropy(model.HeadLogits(chosen), tensor(targets.ToArray(), device: model.Device), reduction: nn.Reduction.Sum) / normalizer;
+    }
+
+    /// <summary>Residual stream of the rows' tokens behind their prompts: [B, T, D].</summary>
+    public static Tensor Hidden(Transformer model, LayerWeights[] weights, IReadOnlyList<int[]> rows, IReadOnlyList<Tensor> prompts)
+    {
+        int count = rows.Count, length = rows.Max(r => r.Length);
+        var past = prompts.Max(p => (int)p.shape[2]);
+        var ids = new long[count * length];
+        var positions = new long[count * length];
+        var starts = new long[count];
+        for (var row = 0; row < count; row++)
+        {
+            starts[row] = prompts[row].shape[2];
+            model.CheckLength((int)starts[row] + rows[row].Length);
+            for (var t = 0; t < length; t++)
+            {
+                ids[(row * length) + t] = t < rows[row].Length ? rows[row][t] : 0;
+                positions[(row * length) + t] = t < rows[row].Length ? starts[row] + t : 0;
+            }
+        }
+
+        var x = model.Embed(tensor(ids, [count, length], device: model.Device));
+        if (past == 0)
+        {
+            return DecoderStack.Run(model.Config, weights, x, model.Rotary, model.Rotary.Range(0, length), model.CausalMask(length));
+        }
+
+        var cached = PromptCache.Gather(prompts).unbind(0);                                     // 2 L x [B, KVH, P, h]
+        var table = model.Rotary.At(tensor(positions, [count, length], device: model.Device));
+        return DecoderStack.Run(model.Config, weights, x, model.Rotary, table, Mask(model, starts, past, length), (layer, keys, values) =>
+            (torch.cat([cached[2 * layer], keys], 2), torch.cat([cached[(2 * layer) + 1], values], 2)));
+    }
+
+    /// <summary>Each token sees its own prompt and the tokens of its row up to itself: [B*KVH, G*T, P + T].</summary>
+    private static Tensor Mask(Transformer model, long[] starts, int past, int length)
+    {
+        using var scope = NewDisposeScope();
+        var padding = torch.arange(past, device: model.Device).unsqueeze(0).ge(tensor(starts, device: model.Device).unsqueeze(1)) // [B, P]
+            .unsqueeze(1).expand(starts.Length, length, past);
+        var future = torch.ones([length, length], dtype: ScalarType.Bool, device: model.Device).triu(1).unsqueeze(0).expand(starts.Length, length, length);
+        var hidden = torch.cat([padding, future], 2);                                           // [B, T, P + T]
+        var mask = torch.zeros([starts.Length, length, past + length], dtype: model.Compute.Type, device: model.Device).masked_fill_(hidden, double.NegativeInfinity);
+        return AttentionMask.Expand(mask, model.Config.KeyValueHeads, model.Group).MoveToOuterDisposeScope();
+    }
+}
