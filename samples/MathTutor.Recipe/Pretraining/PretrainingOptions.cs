@@ -1,0 +1,67 @@
+namespace MathTutor.Recipe.Pretraining;
+
+/// <summary>Settings of the base's training; the defaults made the committed checkpoint.</summary>
+internal sealed record PretrainingOptions
+{
+    /// <summary>Seed of weights and text.</summary>
+    public long Seed { get; init; } = 1;
+
+    /// <summary>Tokens to train on, padding included.</summary>
+    public long Tokens { get; init; } = 24_000_000;
+
+    /// <summary>Tokens a step, padding included.</summary>
+    public int TokensPerStep { get; init; } = 4096;
+
+    /// <summary>Width of the residual stream.</summary>
+    public int Width { get; init; } = 192;
+
+    /// <summary>Layers.</summary>
+    public int Layers { get; init; } = 5;
+
+    /// <summary>Width of the feed-forward network.</summary>
+    public int FeedForward { get; init; } = 512;
+
+    /// <summary>Positions, in tokens.</summary>
+    public int Context { get; init; } = 512;
+
+    /// <summary>Highest learning rate of Muon (hidden matrices).</summary>
+    public double MatrixRate { get; init; } = 0.02;
+
+    /// <summary>Highest learning rate of AdamW (embeddings, norms, biases).</summary>
+    public double OtherRate { get; init; } = 0.004;
+
+    /// <summary>Share of the training in which the rates rise from 0.</summary>
+    public double Warmup { get; init; } = 0.01;
+
+    /// <summary>Share of the training at whose end the rates have fallen in a straight line to <see cref="LastRate"/> of their height.</summary>
+    public double Decay { get; init; } = 0.6;
+
+    /// <summary>Share of the rates that is left at the end.</summary>
+    public double LastRate { get; init; } = 0.02;
+
+    /// <summary>Largest joint norm of the gradients.</summary>
+    public double MaxGradientNorm { get; init; } = 1.0;
+
+    /// <summary>Decoupled weight decay of the hidden matrices, times their rate.</summary>
+    public double MatrixDecay { get; init; } = 0.01;
+
+    /// <summary>Pools of 1,024 documents between two checkpoints.</summary>
+    public int SaveEveryPools { get; init; } = 12;
+
+    /// <summary>Steps between probes.</summary>
+    public int ProbeEvery { get; init; } = 400;
+
+    /// <summary>Share of the learning rate at a point of the training, 0..1.</summary>
+    public double Rate(double done) => done < Warmup
+        ? done / Warmup
+        : done < 1 - Decay ? 1 : LastRate + ((1 - LastRate) * (1 - done) / Decay);
+
+    /// <summary>What the base reads at a point of the training, 0..1: short chains first, then deeper ones, long checks last.</summary>
+    public static Diet Diet(double done) => done switch
+    {
+        < 0.06 => new(2, [0.8, 0.2]),
+        < 0.16 => new(4, [0.7, 0.3]),
+        < 0.70 => new(8, [0.6, 0.25, 0.1, 0.05]),
+        _ => new(8, [0.4, 0.2, 0.2, 0.2]),
+    };
+}

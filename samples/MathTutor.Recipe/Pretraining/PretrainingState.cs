@@ -1,0 +1,58 @@
+using System.Runtime.InteropServices;
+using static TorchSharp.torch;
+
+namespace MathTutor.Recipe.Pretraining;
+
+/// <summary>How far a training is.</summary>
+/// <param name="Steps">Steps taken.</param>
+/// <param name="Tokens">Tokens read, padding included.</param>
+/// <param name="Pools">Pools of documents used up.</param>
+/// <param name="PoolDone">Share of the training by which the next pool's diet is chosen; pools are written one ahead.</param>
+/// <param name="Seconds">Time spent.</param>
+internal sealed record Progress(long Steps, long Tokens, long Pools, double PoolDone, double Seconds);
+
+/// <summary>Weights and optimizer state in one file, replaced as a whole, so that a stopped training goes on.</summary>
+internal sealed class PretrainingState(string path, IReadOnlyList<Tensor> tensors)
+{
+    public void Save(Progress progress)
+    {
+        string fresh = path + ".new";
+        using (var writer = new BinaryWriter(File.Create(fresh)))
+        {
+            writer.Write(progress.Steps);
+            writer.Write(progress.Tokens);
+            writer.Write(progress.Pools);
+            writer.Write(progress.PoolDone);
+            writer.Write(progress.Seconds);
+            foreach (Tensor tensor in tensors)
+            {
+                using Tensor flat = tensor.detach().cpu().contiguous();
+                writer.Write(MemoryMarshal.AsBytes<float>(flat.data<float>().ToArray()));
+            }
+        }
+
+        File.Move(fresh, path, overwrite: true);
+    }
+
+    /// <summary>Fills the tensors from the file; null where there is none.</summary>
+    public Progress? Load()
+    {
+        if (!File.Exists(path))
+        {
+            return null;
+        }
+
+        using var off = no_grad();
+        using var reader = new BinaryReader(File.OpenRead(path));
+        var progress = new Progress(reader.ReadInt64(), reader.ReadInt64(), reader.ReadInt64(), reader.ReadDouble(), reader.ReadDouble());
+        foreach (Tensor tensor in tensors)
+        {
+            var values = new float[tensor.numel()];
+            reader.BaseStream.ReadExactly(MemoryMarshal.AsBytes<float>(values));
+            using Tensor read = torch.tensor(values, tensor.shape);
+            tensor.copy_(read);
+        }
+
+        return progress;
+    }
+}

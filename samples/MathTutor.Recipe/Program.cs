@@ -1,0 +1,51 @@
+using System.Globalization;
+using MathTutor.Recipe;
+using MathTutor.Recipe.Pretraining;
+using MathTutor.Recipe.Tokenizers;
+using MathTutor.Recipe.World;
+
+// Makes what samples/MathTutor ships: data files, tokenizer, base checkpoint. See README.md.
+const string Usage = """
+    usage: MathTutor.Recipe VERB [--out DIR] [--tokens N] [--work DIR]
+      world       data files             (default DIR: samples/MathTutor/data)
+      tokenizer   tokenizer files        (default DIR: samples/MathTutor/base)
+      pretrain    base checkpoint        (default DIR: samples/MathTutor/base; about 30 minutes; goes on where it was stopped)
+      sample      prints some of the text that the base reads
+    """;
+
+string sample = Path.Combine(Directory.GetCurrentDirectory(), "samples", "MathTutor");
+string verb = args.FirstOrDefault() ?? "";
+var options = new PretrainingOptions();
+string? folder = Option("--out");
+if (Option("--tokens") is { } tokens)
+{
+    options = options with { Tokens = long.Parse(tokens, CultureInfo.InvariantCulture) };
+}
+
+switch (verb)
+{
+    case "world":
+        DataFiles.Create().Write(folder ?? Path.Combine(sample, "data"));
+        return 0;
+    case "tokenizer":
+        Console.WriteLine(TokenizerRecipe.Write(folder ?? Path.Combine(sample, "base"), options.Context));
+        return 0;
+    case "pretrain":
+        string target = folder ?? Path.Combine(sample, "base");
+        Pretrainer.Run(options, target, Option("--work") ?? Path.Combine("artifacts", "pretraining"), Console.WriteLine);
+        return 0;
+    case "sample":
+        DataFiles data = DataFiles.Create();
+        var mixture = new Mixture(new Dice(3), data.HeldOut, data.SmallTalk);
+        for (int i = 0; i < 40; i++)
+        {
+            Console.WriteLine(mixture.Next(PretrainingOptions.Diet(1)).Text + "\n----");
+        }
+
+        return 0;
+    default:
+        Console.Error.WriteLine(Usage);
+        return 2;
+}
+
+string? Option(string name) => Array.IndexOf(args, name) is >= 0 and var at && at + 1 < args.Length ? args[at + 1] : null;

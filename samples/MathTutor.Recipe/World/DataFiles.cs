@@ -1,0 +1,144 @@
+using System.Text;
+using System.Text.Encodings.Web;
+using System.Text.Json;
+using System.Text.Json.Serialization;
+
+namespace MathTutor.Recipe.World;
+
+/// <summary>One line of a data file.</summary>
+/// <param name="Messages">The conversation; test problems end with the user's message, the others with the assistant's.</param>
+/// <param name="Answer">The right number as text; null in small talk.</param>
+/// <param name="Depth">Operations that lead to the answer; null in small talk.</param>
+internal sealed record Example(
+    [property: JsonPropertyName("messages")] IReadOnlyList<Message> Messages,
+    [property: JsonPropertyName("answer"), JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] string? Answer,
+    [property: JsonPropertyName("depth"), JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] int? Depth);
+
+/// <summary>One turn of a conversation.</summary>
+internal sealed record Message([property: JsonPropertyName("role")] string Role, [property: JsonPropertyName("content")] string Content);
+
+/// <summary>The sample's train, validation and test files, all from one seed.</summary>
+/// <remarks>
+/// Test and validation problems are drawn first and reserved by their canonical form (names and items left out), so that no story
+/// in the training file or in the base's own training contains one of them, not even as a part.
+/// </remarks>
+internal sealed class DataFiles
+{
+    /// <summary>The seed of the committed files.</summary>
+    public const ulong Seed = 2603;
+
+    /// <summary>Small-talk exchanges kept for the test.</summary>
+    private const int SmallTalkTests = 50;
+
+    private static readonly JsonSerializerOptions Json = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
+
+    private DataFiles(ulong seed)
+    {
+        // The counts are by depth, from 0 on.
+        Test = Draw(Dice.For(seed, "test"), [0, 0, 0, 150, 150, 150, 150], Reserve, Problem);
+        TestEasy = Draw(Dice.For(seed, "test-easy"), [40, 80, 80], Reserve, Problem);
+        Validation = Draw(Dice.For(seed, "validation"), [0, 20, 36, 36, 36, 36, 36], Reserve, Traced);
+        Train = Draw(Dice.For(seed, "train"), [0, 600, 900, 1100, 1100, 1100, 1200], (story, _) => !HeldOut.Contains(story), Traced);
+
+        var talk = World.SmallTalk.All.ToArray();
+        Dice.For(seed, "small talk").Shuffle(talk);
+        TestChat = [.. talk[..SmallTalkTests].Select(t => new Example([new("user", t.User), new("assistant", t.Reply)], null, null))];
+        SmallTalk = talk[SmallTalkTests..];
+    }
+
+    /// <summary>Hard problems for the test, depth 3 to 6.</summary>
+    public IReadOnlyList<Example> Test { get; }
+
+    /// <summary>Easy problems for the test, depth 0 to 2.</summary>
+    public IReadOnlyList<Example> TestEasy { get; }
+
+    /// <summary>Small talk for the test.</summary>
+    public IReadOnlyList<Example> TestChat { get; }
+
+    /// <summary>Traces for watching a training.</summary>
+    public IReadOnlyList<Example> Validation { get; }
+
+    /// <summary>Traces to train an adapter on.</summary>
+    public IReadOnlyList<Example> Train { get; }
+
+    /// <summary>Problems that nothing may be trained on.</summary>
+    public HeldOut HeldOut { get; } = new();
+
+    /// <summary>Small talk that may be trained on.</summary>
+    public IReadOnlyList<(string User, string Reply)> SmallTalk { get; }
+
+    /// <summary>File name to lines.</summary>
+    public IReadOnlyDictionary<string, IReadOnlyList<Example>> Files => new Dictionary<string, IReadOnlyList<Example>>
+    {
+        ["train.jsonl"] = Train,
+        ["validation.jsonl"] = Validation,
+        ["test.jsonl"] = Test,
+        ["test-easy.jsonl"] = TestEasy,
+        ["test-chat.jsonl"] = TestChat,
+    };
+
+    /// <summary>Makes all examples.</summary>
+    public static DataFiles Create(ulong seed = Seed) => new(seed);
+
+    /// <summary>The text of one file: a JSON object a line.</summary>
+    public static string Text(IEnumerable<Example> examples)
+    {
+        var text = new StringBuilder();
+        foreach (Example example in examples)
+        {
+            text.Append(JsonSerializer.Serialize(example, Json)).Append('\n');
+        }
+
+        return text.ToString();
+    }
+
+    /// <summary>Writes all files into a folder.</summary>
+    public void Write(string folder)
+    {
+        Directory.CreateDirectory(folder);
+        foreach ((string name, IReadOnlyList<Example> examples) in Files)
+        {
+            File.WriteAllText(Path.Combine(folder, name), Text(examples));
+        }
+    }
+
+    /// <summary>The question as the user asks it: half the time with a budget, of which the trace takes no notice.</summary>
+    public static string Prompt(Dice dice, Story story, string asked)
+    {
+        string prompt = $"{story.Text} {story.Question(asked)}";
+        return dice.Chance(0.5) ? $"{prompt} {BudgetText(dice)}" : prompt;
+    }
+
+    private static string BudgetText(Dice dice) => FormattableString.Invariant($"Use at most {dice.Between(2, 50) * 8} tokens.");
+
+    private bool Reserve(Story story, string asked) => !HeldOut.Contains(story) && HeldOut.Reserve(story, asked);
+
+    private static Example Problem(Dice dice, Story story, string asked) =>
+        new([new("user", $"{story.Text} {story.Question(asked)}")], Reasoning.Answer(story, asked), story.Depth(asked));
+
+    private static Example Traced(Dice dice, Story story, string asked)
+    {
+        string trace = Reasoning.Trace(story, asked, Reasoning.Checks(dice, Reasoning.TraceChecks));
+        return new([new("user", Prompt(dice, story, asked)), new("assistant", trace)], Reasoning.Answer(story, asked), story.Depth(asked));
+    }
+
+    private static Example[] Draw(Dice dice, int[] counts, Func<Story, string, bool> take, Func<Dice, Story, string, Example> write)
+    {
+        var examples = new List<Example>();
+        for (int depth = 0; depth < counts.Length; depth++)
+        {
+            for (int i = 0; i < counts[depth];)
+            {
+                (Story story, string asked) = StoryTeller.Tell(dice, depth);
+                if (take(story, asked))
+                {
+                    examples.Add(write(dice, story, asked));
+                    i++;
+                }
+            }
+        }
+
+        dice.Shuffle(examples);
+        return [.. examples];
+    }
+}
