@@ -1,7 +1,6 @@
 using System.Globalization;
 using MathTutor.Recipe;
 using MathTutor.Recipe.Pretraining;
-using MathTutor.Recipe.Tokenizers;
 using MathTutor.Recipe.World;
 
 // Makes what samples/MathTutor ships: data files, tokenizer, base checkpoint. See README.md.

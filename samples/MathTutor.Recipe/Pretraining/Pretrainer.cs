@@ -19,7 +19,7 @@ internal static class Pretrainer
         var tokenizer = new BpeEncoder(Path.Combine(baseFolder, "tokenizer.json"));
         var batches = new Batches(tokenizer, options.TokensPerStep, options.Context);
 
-        using Transformer model = Transformer.Create(BaseFiles.Config(options, tokenizer.Count), options.Seed);
+        using Transformer model = Transformer.Create(BaseFiles.Config(options, (tokenizer.Count + 63) / 64 * 64), options.Seed);
         using var muon = new Muon(model.Parameters.Where(p => p.Kind == ParameterKind.Matrix), weightDecay: options.MatrixDecay);
         using var adam = new AdamW(model.Parameters.Where(p => p.Kind != ParameterKind.Matrix).Select(p => p.Value), beta2: 0.95);
         var state = new PretrainingState(Path.Combine(workFolder, "state.bin"), [.. model.Parameters.Select(p => p.Value), .. muon.State, .. adam.State]);

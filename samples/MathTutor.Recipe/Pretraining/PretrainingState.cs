@@ -24,9 +24,9 @@ internal sealed class PretrainingState(string path, IReadOnlyList<Tensor> tensor
             writer.Write(progress.Pools);
             writer.Write(progress.PoolDone);
             writer.Write(progress.Seconds);
-            foreach (Tensor tensor in tensors)
+            foreach (Tensor part in tensors)
             {
-                using Tensor flat = tensor.detach().cpu().contiguous();
+                using Tensor flat = part.detach().cpu().contiguous();
                 writer.Write(MemoryMarshal.AsBytes<float>(flat.data<float>().ToArray()));
             }
         }
@@ -45,12 +45,12 @@ internal sealed class PretrainingState(string path, IReadOnlyList<Tensor> tensor
         using var off = no_grad();
         using var reader = new BinaryReader(File.OpenRead(path));
         var progress = new Progress(reader.ReadInt64(), reader.ReadInt64(), reader.ReadInt64(), reader.ReadDouble(), reader.ReadDouble());
-        foreach (Tensor tensor in tensors)
+        foreach (Tensor part in tensors)
         {
-            var values = new float[tensor.numel()];
-            reader.BaseStream.ReadExactly(MemoryMarshal.AsBytes<float>(values));
-            using Tensor read = torch.tensor(values, tensor.shape);
-            tensor.copy_(read);
+            var values = new float[part.numel()];
+            reader.BaseStream.ReadExactly(MemoryMarshal.AsBytes(values.AsSpan()));
+            using Tensor read = tensor(values, part.shape);
+            part.copy_(read);
         }
 
         return progress;
