@@ -26,27 +26,24 @@ internal static class Pretrainer
         var probes = new Probes(batches, data.HeldOut, 64);
         log(string.Create(CultureInfo.InvariantCulture, $"{BaseFiles.Count(model) / 1e6:0.00}M parameters, {tokenizer.Count} tokens in the vocabulary, {options.Tokens / 1e6:0.0}M tokens to read"));
 
-        // Text is made a pool at a time; a pool's randomness depends on its number alone, so that a resumed training reads the same.
-        Progress at = state.Load() ?? new Progress(0, 0, 0, 0, 0);
+        // A pool's text depends on its number and on the share done alone, so that a resumed training reads the same. It is made on this
+        // thread: TorchSharp frees a Scalar while a native call still reads it when another thread's garbage collection comes between.
+        Progress at = state.Load() ?? new Progress(0, 0, 0, 0);
         adam.Steps = at.Steps;
-        Task<IReadOnlyList<TokenBatch>> Pool(long number, double done) => Task.Run(() =>
+        IReadOnlyList<TokenBatch> Pool()
         {
-            var dice = Dice.For((ulong)options.Seed, string.Create(CultureInfo.InvariantCulture, $"pool {number}"));
+            var dice = Dice.For((ulong)options.Seed, string.Create(CultureInfo.InvariantCulture, $"pool {at.Pools}"));
             var mixture = new Mixture(dice, data.HeldOut, data.SmallTalk);
-            Diet diet = PretrainingOptions.Diet(done);
+            Diet diet = PretrainingOptions.Diet(Done(at, options));
             return batches.Next(dice, () => mixture.Next(diet));
-        });
+        }
 
         var clock = Stopwatch.StartNew();
         long since = at.Tokens;
         (double loss, double weight) = (0, 0);
-        Task<IReadOnlyList<TokenBatch>> next = Pool(at.Pools, at.PoolDone);
         while (at.Tokens < options.Tokens)
         {
-            IReadOnlyList<TokenBatch> pool = next.GetAwaiter().GetResult();
-            double nextDone = Done(at, options);
-            next = Pool(at.Pools + 1, nextDone);
-            foreach (TokenBatch batch in pool)
+            foreach (TokenBatch batch in Pool())
             {
                 using var scope = NewDisposeScope();
                 Tensor mean = model.Loss(batch);
@@ -70,7 +67,7 @@ internal static class Pretrainer
                 }
             }
 
-            at = at with { Pools = at.Pools + 1, PoolDone = nextDone };
+            at = at with { Pools = at.Pools + 1 };
             if (at.Pools % options.SaveEveryPools == 0)
             {
                 state.Save(at with { Seconds = at.Seconds + clock.Elapsed.TotalSeconds });

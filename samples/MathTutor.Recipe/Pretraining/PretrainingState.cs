@@ -7,9 +7,8 @@ namespace MathTutor.Recipe.Pretraining;
 /// <param name="Steps">Steps taken.</param>
 /// <param name="Tokens">Tokens read, padding included.</param>
 /// <param name="Pools">Pools of documents used up.</param>
-/// <param name="PoolDone">Share of the training by which the next pool's diet is chosen; pools are written one ahead.</param>
 /// <param name="Seconds">Time spent.</param>
-internal sealed record Progress(long Steps, long Tokens, long Pools, double PoolDone, double Seconds);
+internal sealed record Progress(long Steps, long Tokens, long Pools, double Seconds);
 
 /// <summary>Weights and optimizer state in one file, replaced as a whole, so that a stopped training goes on.</summary>
 internal sealed class PretrainingState(string path, IReadOnlyList<Tensor> tensors)
@@ -22,7 +21,6 @@ internal sealed class PretrainingState(string path, IReadOnlyList<Tensor> tensor
             writer.Write(progress.Steps);
             writer.Write(progress.Tokens);
             writer.Write(progress.Pools);
-            writer.Write(progress.PoolDone);
             writer.Write(progress.Seconds);
             foreach (Tensor part in tensors)
             {
@@ -44,7 +42,7 @@ internal sealed class PretrainingState(string path, IReadOnlyList<Tensor> tensor
 
         using var off = no_grad();
         using var reader = new BinaryReader(File.OpenRead(path));
-        var progress = new Progress(reader.ReadInt64(), reader.ReadInt64(), reader.ReadInt64(), reader.ReadDouble(), reader.ReadDouble());
+        var progress = new Progress(reader.ReadInt64(), reader.ReadInt64(), reader.ReadInt64(), reader.ReadDouble());
         foreach (Tensor part in tensors)
         {
             var values = new float[part.numel()];
