@@ -1,4 +1,3 @@
-using MathTutor.Recipe.Pretraining;
 using MathTutor.Recipe.Tokenizers;
 using MathTutor.Recipe.World;
 
@@ -7,19 +6,19 @@ namespace MathTutor.Recipe;
 /// <summary>Learns the tokenizer from the world's text.</summary>
 internal static class TokenizerRecipe
 {
-    private const int Documents = 20_000;
     private const int MostMerges = 507; // 256 bytes + 507 merges + 5 added tokens = 768 at most
+    private const int AtLeast = 20;
+
+    // Words that occur in the base's text only; often enough to become tokens.
+    private static readonly string[] Frames = ["Problem: ", "\nSteps: ", "\nAnswer: ", "Notes: ", "\nRelations: ", "What is 3 + 4?", "After Ann comes Ben."];
 
     /// <summary>Writes the tokenizer's files.</summary>
     /// <returns>The number of tokens.</returns>
     public static int Write(string folder, int context)
     {
-        DataFiles data = DataFiles.Create();
-        var mixture = new Mixture(Dice.For(DataFiles.Seed, "tokenizer"), data.HeldOut, data.SmallTalk);
-        Diet diet = PretrainingOptions.Diet(1);
-        IEnumerable<string> texts = Enumerable.Range(0, Documents).Select(_ => mixture.Next(diet).Text)
-            .Concat(SmallTalk.All.SelectMany(t => (string[])[t.User, t.Reply]));
-        return TokenizerFiles.Write(folder, BpeTrainer.Learn(texts.SelectMany(Plain), 20, MostMerges), context);
+        IEnumerable<string> texts = DataFiles.Create().Train.SelectMany(e => e.Messages).Select(m => m.Content)
+            .Concat(Enumerable.Repeat(SmallTalk.All.SelectMany(t => (string[])[t.User, t.Reply]).Concat(Frames), AtLeast).SelectMany(t => t));
+        return TokenizerFiles.Write(folder, BpeTrainer.Learn(texts.SelectMany(Plain), AtLeast, MostMerges), context);
     }
 
     private static string[] Plain(string text) => text.Split([.. TokenizerFiles.Added], StringSplitOptions.RemoveEmptyEntries);

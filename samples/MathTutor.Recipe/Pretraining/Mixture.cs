@@ -9,12 +9,16 @@ internal sealed record Diet(int Deepest, IReadOnlyList<double> Checks);
 
 /// <summary>
 /// The base's training text: direct answers in chat form, worked problems outside of any chat (the latent step skill that an adapter
-/// brings into the chat), recall notes, equation drills, small talk. Stories are never labels.
+/// brings into the chat), recall notes, equation drills, small talk. Of a story only those words are labels that follow from
+/// the words before.
 /// </summary>
 internal sealed class Mixture(Dice dice, HeldOut heldOut, IReadOnlyList<(string User, string Reply)> smallTalk)
 {
     /// <summary>Weight of direct answers, against 1 for worked text.</summary>
     private const float AnswerWeight = 3;
+
+    /// <summary>Weight of those words of a story that follow from the words before.</summary>
+    private const float StoryWeight = 0.3f;
 
     private const string End = "<|endoftext|>";
 
@@ -23,11 +27,10 @@ internal sealed class Mixture(Dice dice, HeldOut heldOut, IReadOnlyList<(string 
     /// <summary>The next document.</summary>
     public Document Next(Diet diet) => dice.Below(100) switch
     {
-        < 27 => DirectChat(diet),
-        < 67 => Worked(diet),
-        < 76 => Recall(),
-        < 82 => Relations(),
-        < 92 => Equations(),
+        < 28 => DirectChat(diet),
+        < 78 => Worked(diet),
+        < 86 => Recall(),
+        < 94 => Equations(),
         _ => Talk(),
     };
 
@@ -35,9 +38,11 @@ internal sealed class Mixture(Dice dice, HeldOut heldOut, IReadOnlyList<(string 
     private Document DirectChat(Diet diet)
     {
         int depth = dice.Chance(0.6) ? dice.Below(3) : dice.Between(0, diet.Deepest);
-        (Story story, string asked) = Tell(depth, dice.Chance(0.7) ? Telling.Plain : dice.Chance(0.6) ? Telling.Distracted : Telling.Shuffled);
-        var spans = new List<Span>();
-        Turn(spans, DataFiles.Prompt(dice, story, asked), Reasoning.Answer(story, asked));
+        (Story story, string asked) = Tell(depth);
+        var spans = new List<Span> { new("<|im_start|>user\n", 0) };
+        Problem(spans, story, asked);
+        spans.Add(new("<|im_end|>\n<|im_start|>assistant\n", 0));
+        Reply(spans, Reasoning.Answer(story, asked), AnswerWeight);
         for (int more = dice.Below(4); more > 0; more--)
         {
             string person = dice.Pick(story.Quantities).Person;
@@ -50,13 +55,19 @@ internal sealed class Mixture(Dice dice, HeldOut heldOut, IReadOnlyList<(string 
     /// <summary>A problem with its steps, as a book prints it or as a thought between tags.</summary>
     private Document Worked(Diet diet)
     {
-        int depth = dice.Between(dice.Chance(0.1) ? 0 : 1, diet.Deepest);
-        (Story story, string asked) = Tell(depth, dice.Chance(0.6) ? Telling.Plain : dice.Chance(0.6) ? Telling.Distracted : Telling.Shuffled);
+        (Story story, string asked) = Tell(dice.Between(dice.Chance(0.1) ? 0 : 1, dice.Chance(0.8) ? Math.Min(6, diet.Deepest) : diet.Deepest));
         int checks = Reasoning.Checks(dice, diet.Checks);
-        string problem = DataFiles.Prompt(dice, story, asked) + "\n";
-        return dice.Chance(0.5)
-            ? new Document([new(problem, 0), new($"{Reasoning.Trace(story, asked, checks)}{End}", 1)])
-            : new Document([new($"Problem: {problem}", 0), new($"Steps: {Reasoning.Steps(story, checks)}\nAnswer: {Reasoning.Answer(story, asked)}{End}", 1)]);
+        bool book = dice.Chance(0.5);
+        var spans = new List<Span>();
+        if (book)
+        {
+            spans.Add(new("Problem: ", 0));
+        }
+
+        Problem(spans, story, asked);
+        spans.Add(new("\n", 0));
+        spans.Add(new(book ? $"Steps: {Reasoning.Steps(story, checks)}\nAnswer: {Reasoning.Answer(story, asked)}{End}" : $"{Reasoning.Trace(story, asked, checks)}{End}", 1));
+        return new Document(spans);
     }
 
     /// <summary>Who has what, said again in another order: finding a number by its owner's name.</summary>
@@ -74,32 +85,6 @@ internal sealed class Mixture(Dice dice, HeldOut heldOut, IReadOnlyList<(string 
         {
             spans.Add(new($"{(i > 0 ? " " : "")}{facts[i].Name} =", 0));
             spans.Add(new(FormattableString.Invariant($" {facts[i].Value}."), 1));
-        }
-
-        spans.Add(new(End, 0));
-        return new Document(spans);
-    }
-
-    /// <summary>Sentences said again as formulas in another order, or by who comes next: finding relations by either name.</summary>
-    private Document Relations()
-    {
-        (Story story, _) = Tell(dice.Between(2, 7), dice.Chance(0.5) ? Telling.Shuffled : Telling.Distracted);
-        var spans = new List<Span> { new($"Notes: {story.Text}\n", 0) };
-        var quantities = story.Quantities.Where(q => q.Of is not null).ToArray();
-        bool byNext = dice.Chance(0.5);
-        if (byNext)
-        {
-            // Only where the person is compared with once is the one who comes next certain.
-            quantities = [.. quantities.GroupBy(q => q.Of).Where(g => g.Count() == 1).Select(g => g.First())];
-        }
-
-        dice.Shuffle(quantities);
-        foreach (Quantity q in quantities)
-        {
-            string gap = spans.Count > 1 ? " " : "";
-            (string given, string rest) = byNext ? ($"After {q.Of} comes", $" {q.Person}.") : ($"{q.Person} =", q.Formula()[$"{q.Person} =".Length..]);
-            spans.Add(new(gap + given, 0));
-            spans.Add(new(rest, 1));
         }
 
         spans.Add(new(End, 0));
@@ -159,11 +144,31 @@ internal sealed class Mixture(Dice dice, HeldOut heldOut, IReadOnlyList<(string 
         static (int, string, int, int) Halve(int a) => (a, Signs[3], 2, a / 2);
     }
 
-    private (Story Story, string Asked) Tell(int depth, Telling telling)
+    /// <summary>Story and question; who is compared with, the item and who is asked about are labels, for they follow from the text before.</summary>
+    private void Problem(List<Span> spans, Story story, string asked)
+    {
+        for (int i = 0; i < story.Told.Count; i++)
+        {
+            Quantity q = story.Told[i];
+            string sentence = (i > 0 ? " " : "") + q.Sentence(story.Item);
+            int known = q.Of is null ? sentence.Length : sentence.LastIndexOf(' ');
+            spans.Add(new(sentence[..known], 0));
+            spans.Add(new(sentence[known..], StoryWeight));
+        }
+
+        spans.Add(new(" How many", 0));
+        spans.Add(new($" {story.Item} does {asked} have?", StoryWeight));
+        if (dice.Chance(0.5))
+        {
+            spans.Add(new($" {DataFiles.BudgetText(dice)}", 0));
+        }
+    }
+
+    private (Story Story, string Asked) Tell(int depth)
     {
         while (true)
         {
-            (Story story, string asked) = StoryTeller.Tell(dice, depth, telling);
+            (Story story, string asked) = StoryTeller.Tell(dice, depth);
             if (!heldOut.Contains(story))
             {
                 return (story, asked);
@@ -174,6 +179,11 @@ internal sealed class Mixture(Dice dice, HeldOut heldOut, IReadOnlyList<(string 
     private static void Turn(List<Span> spans, string user, string reply, float weight = AnswerWeight)
     {
         spans.Add(new($"<|im_start|>user\n{user}<|im_end|>\n<|im_start|>assistant\n", 0));
+        Reply(spans, reply, weight);
+    }
+
+    private static void Reply(List<Span> spans, string reply, float weight)
+    {
         spans.Add(new($"{reply}<|im_end|>", weight));
         spans.Add(new("\n", 0));
     }

@@ -7,7 +7,7 @@ internal sealed record PretrainingOptions
     public long Seed { get; init; } = 1;
 
     /// <summary>Tokens to train on, padding included.</summary>
-    public long Tokens { get; init; } = 24_000_000;
+    public long Tokens { get; init; } = 16_000_000;
 
     /// <summary>Tokens a step, padding included.</summary>
     public int TokensPerStep { get; init; } = 4096;
@@ -16,16 +16,16 @@ internal sealed record PretrainingOptions
     public int Width { get; init; } = 192;
 
     /// <summary>Layers.</summary>
-    public int Layers { get; init; } = 5;
+    public int Layers { get; init; } = 4;
 
     /// <summary>Width of the feed-forward network.</summary>
-    public int FeedForward { get; init; } = 512;
+    public int FeedForward { get; init; } = 384;
 
     /// <summary>Positions, in tokens.</summary>
     public int Context { get; init; } = 512;
 
     /// <summary>Highest learning rate of Muon (hidden matrices).</summary>
-    public double MatrixRate { get; init; } = 0.02;
+    public double MatrixRate { get; init; } = 0.015;
 
     /// <summary>Highest learning rate of AdamW (embeddings, norms, biases).</summary>
     public double OtherRate { get; init; } = 0.004;
@@ -34,7 +34,7 @@ internal sealed record PretrainingOptions
     public double Warmup { get; init; } = 0.01;
 
     /// <summary>Share of the training at whose end the rates have fallen in a straight line to <see cref="LastRate"/> of their height.</summary>
-    public double Decay { get; init; } = 0.6;
+    public double Decay { get; init; } = 0.7;
 
     /// <summary>Share of the rates that is left at the end.</summary>
     public double LastRate { get; init; } = 0.02;
@@ -59,8 +59,8 @@ internal sealed record PretrainingOptions
     /// <summary>What the base reads at a point of the training, 0..1: short chains first, then deeper ones, long checks last.</summary>
     public static Diet Diet(double done) => done switch
     {
-        < 0.06 => new(2, [0.8, 0.2]),
-        < 0.16 => new(4, [0.7, 0.3]),
+        < 0.10 => new(2, [0.8, 0.2]),
+        < 0.22 => new(4, [0.7, 0.3]),
         < 0.70 => new(8, [0.6, 0.25, 0.1, 0.05]),
         _ => new(8, [0.4, 0.2, 0.2, 0.2]),
     };

@@ -15,12 +15,12 @@ internal sealed class Probes
     public Probes(Batches batches, HeldOut heldOut, int each)
     {
         var dice = Dice.For(DataFiles.Seed, "probes");
-        (Story Story, string Asked)[] Problems(int depth, Telling telling)
+        (Story Story, string Asked)[] Problems(int depth)
         {
             var problems = new List<(Story, string)>();
             while (problems.Count < each)
             {
-                (Story story, string asked) = StoryTeller.Tell(dice, depth, telling);
+                (Story story, string asked) = StoryTeller.Tell(dice, depth);
                 if (!heldOut.Contains(story))
                 {
                     problems.Add((story, asked));
@@ -30,27 +30,17 @@ internal sealed class Probes
             return [.. problems];
         }
 
-        void Add(string name, int depth, Telling telling, Func<(Story Story, string Asked), Document> write) =>
-            _probes.Add((name, batches.Rectangle([.. Problems(depth, telling).Select(p => batches.Encode(write(p)))])));
+        void Add(string name, int depth, Func<(Story Story, string Asked), Document> write) =>
+            _probes.Add((name, batches.Rectangle([.. Problems(depth).Select(p => batches.Encode(write(p)))])));
 
         foreach (int depth in (int[])[0, 1, 2, 3, 4, 5, 6])
         {
-            Add($"direct {depth}", depth, Telling.Plain, Direct);
+            Add($"direct {depth}", depth, Direct);
         }
 
         foreach (int depth in (int[])[1, 2, 3, 4, 5, 6, 8])
         {
-            Add($"worked {depth}", depth, Telling.Plain, Worked);
-        }
-
-        foreach (int depth in (int[])[2, 4, 6])
-        {
-            Add($"distracted {depth}", depth, Telling.Distracted, Worked);
-        }
-
-        foreach (int depth in (int[])[2, 4, 6])
-        {
-            Add($"shuffled {depth}", depth, Telling.Shuffled, Worked);
+            Add($"worked {depth}", depth, Worked);
         }
     }
 

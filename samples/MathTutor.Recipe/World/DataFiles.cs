@@ -109,7 +109,8 @@ internal sealed class DataFiles
         return dice.Chance(0.5) ? $"{prompt} {BudgetText(dice)}" : prompt;
     }
 
-    private static string BudgetText(Dice dice) => FormattableString.Invariant($"Use at most {dice.Between(2, 50) * 8} tokens.");
+    /// <summary>A budget as it stands in a prompt.</summary>
+    public static string BudgetText(Dice dice) => FormattableString.Invariant($"Use at most {dice.Between(2, 50) * 8} tokens.");
 
     private bool Reserve(Story story, string asked) => !HeldOut.Contains(story) && HeldOut.Reserve(story, asked);
 
