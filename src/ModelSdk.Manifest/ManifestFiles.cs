@@ -27,6 +27,20 @@ public static class ManifestFiles
         return [.. checker.Diagnostics.OrderBy(d => d.Start)];
     }
 
+    // What the systems say when symbolic links never end: ELOOP, ELOOP, ERROR_CANT_RESOLVE_FILENAME.
+    private const int TooManyLinksLinux = 40;
+    private const int TooManyLinksMac = 62;
+    private const int TooManyLinksWindows = unchecked((int)0x80070781);
+
+    private enum Found
+    {
+        Nothing,
+        File,
+        Folder,
+        Cycle,
+        Unreadable,
+    }
+
     private sealed class Checker(ManifestResult result, ModelManifest manifest)
     {
         public List<ManifestDiagnostic> Diagnostics { get; } = [];
@@ -40,18 +54,20 @@ public static class ManifestFiles
             }
 
             string folder = Resolve(result.Path, written);
-            if (LinkProblem(folder) is { } loop)
+            switch (Probe(folder, out string problem))
             {
-                Error("base", DiagnosticCodes.PathCycle, loop);
-                return;
-            }
-
-            if (!Directory.Exists(folder))
-            {
-                Error("base", DiagnosticCodes.FileNotFound, File.Exists(folder)
-                    ? $"The base '{written}' is a file; a folder in Hugging Face layout is needed."
-                    : $"The base's folder '{folder}' does not exist.{Hint(written)}");
-                return;
+                case Found.File:
+                    Error("base", DiagnosticCodes.FileNotFound, $"The base '{written}' is a file; a folder in Hugging Face layout is needed.");
+                    return;
+                case Found.Nothing:
+                    Error("base", DiagnosticCodes.FileNotFound, $"The base's folder '{folder}' does not exist.{Hint(written)}");
+                    return;
+                case Found.Cycle:
+                    Error("base", DiagnosticCodes.PathCycle, Cycle(folder));
+                    return;
+                case Found.Unreadable:
+                    Error("base", DiagnosticCodes.FileUnreadable, $"The base's folder '{folder}' cannot be read: {problem}");
+                    return;
             }
 
             string config = Path.Combine(folder, "config.json");
@@ -64,13 +80,29 @@ public static class ManifestFiles
         public bool CheckFile(string pointer, string written)
         {
             string file = Resolve(result.Path, written);
-            if (IsManifest(file)) Error(pointer, DiagnosticCodes.PathCycle, $"'{written}' leads back to the manifest itself or to its lock file.");
-            else if (LinkProblem(file) is { } loop) Error(pointer, DiagnosticCodes.PathCycle, loop);
-            else if (Directory.Exists(file)) Error(pointer, DiagnosticCodes.FileNotFound, $"'{written}' is a folder; a JSONL file is needed.");
-            else if (!File.Exists(file)) Error(pointer, DiagnosticCodes.FileNotFound, $"The file '{file}' does not exist.{Hint(written)}");
-            else if (ReadProblem(file) is { } problem) Error(pointer, DiagnosticCodes.FileUnreadable, $"The file '{file}' cannot be read: {problem}");
-            else return true;
-            return false;
+            if (IsManifest(file))
+            {
+                Error(pointer, DiagnosticCodes.PathCycle, $"'{written}' leads back to the manifest itself or to its lock file.");
+                return false;
+            }
+
+            switch (Probe(file, out string problem))
+            {
+                case Found.File:
+                    return true;
+                case Found.Folder:
+                    Error(pointer, DiagnosticCodes.FileNotFound, $"'{written}' is a folder; a JSONL file is needed.");
+                    return false;
+                case Found.Cycle:
+                    Error(pointer, DiagnosticCodes.PathCycle, Cycle(file));
+                    return false;
+                case Found.Unreadable:
+                    Error(pointer, DiagnosticCodes.FileUnreadable, $"The file '{file}' cannot be read: {problem}");
+                    return false;
+                default:
+                    Error(pointer, DiagnosticCodes.FileNotFound, $"The file '{file}' does not exist.{Hint(written)}");
+                    return false;
+            }
         }
 
         public void CheckEvaluation()
@@ -116,37 +148,28 @@ public static class ManifestFiles
         }
 
         /// <summary>
-        /// What is wrong with a chain of symbolic links that never ends. A link whose target is missing is no cycle; the
-        /// system reports both by saying that the path does not exist, but opens neither with the same error.
+        /// What a path leads to. Opening tells, not asking whether it exists: a link without a target exists too.
         /// </summary>
-        private static string? LinkProblem(string path)
+        private static Found Probe(string path, out string problem)
         {
-            if (File.Exists(path) || Directory.Exists(path)) return null;
+            problem = "";
+            if (Directory.Exists(path)) return Found.Folder;
             try
             {
-                using (File.OpenRead(path)) return null;
+                using (File.OpenRead(path)) return Found.File;
             }
-            catch (Exception error) when (error is FileNotFoundException or DirectoryNotFoundException or UnauthorizedAccessException)
+            catch (Exception error) when (error is FileNotFoundException or DirectoryNotFoundException)
             {
-                return null;
-            }
-            catch (IOException)
-            {
-                return $"The path '{path}' leads back to itself through symbolic links.";
-            }
-        }
-
-        private static string? ReadProblem(string file)
-        {
-            try
-            {
-                using (File.OpenRead(file)) return null;
+                return Found.Nothing;
             }
             catch (Exception error) when (error is IOException or UnauthorizedAccessException)
             {
-                return error.Message;
+                problem = error.Message;
+                return error.HResult is TooManyLinksLinux or TooManyLinksMac or TooManyLinksWindows ? Found.Cycle : Found.Unreadable;
             }
         }
+
+        private static string Cycle(string path) => $"The path '{path}' leads back to itself through symbolic links.";
 
         private static string Hint(string written) =>
             written.Contains('\\') ? " Write folders with '/', which works on every system." : " Paths are relative to the manifest's folder.";

@@ -1,27 +1,16 @@
 namespace ModelSdk.Manifest.Json;
 
 /// <summary>A text with its path, which turns offsets into lines and columns.</summary>
-internal sealed class SourceText
+internal sealed class SourceText(string text, string path)
 {
-    private readonly List<int> lineStarts = [0];
+    private List<int>? lineStarts;
 
-    public SourceText(string text, string path)
-    {
-        Text = text;
-        Path = path;
-        for (int i = 0; i < text.Length; i++)
-        {
-            if (text[i] == '\n' || (text[i] == '\r' && (i + 1 == text.Length || text[i + 1] != '\n')))
-                lineStarts.Add(i + 1);
-        }
+    public string Text { get; } = text;
 
-        // A byte order mark is not a column.
-        if (text.Length > 0 && text[0] == '\uFEFF') lineStarts[0] = 1;
-    }
+    public string Path { get; } = path;
 
-    public string Text { get; }
-
-    public string Path { get; }
+    /// <summary>Offsets of first characters; found when the first place is asked for, as most texts have no mistake.</summary>
+    private List<int> LineStarts => lineStarts ??= FindLines();
 
     public ManifestDiagnostic Diagnostic(TextRange range, string code, ManifestSeverity severity, string message)
     {
@@ -36,9 +25,23 @@ internal sealed class SourceText
 
     private (int Line, int Column) Position(int offset)
     {
-        int index = lineStarts.BinarySearch(offset);
+        if (offset == 0) return (1, 1);
+        int index = LineStarts.BinarySearch(offset);
         if (index < 0) index = ~index - 1;
         index = Math.Max(index, 0);
-        return (index + 1, Math.Max(offset - lineStarts[index], 0) + 1);
+        return (index + 1, Math.Max(offset - LineStarts[index], 0) + 1);
+    }
+
+    private List<int> FindLines()
+    {
+        // A byte order mark is not a column.
+        List<int> starts = [Text.Length > 0 && Text[0] == '\uFEFF' ? 1 : 0];
+        for (int i = 0; i < Text.Length; i++)
+        {
+            if (Text[i] == '\n' || (Text[i] == '\r' && (i + 1 == Text.Length || Text[i + 1] != '\n')))
+                starts.Add(i + 1);
+        }
+
+        return starts;
     }
 }
