@@ -1,34 +1,192 @@
 using Microsoft.Extensions.AI;
 
 using ModelSdk.Runtime.Bundles;
+using ModelSdk.Runtime.Chat;
+using ModelSdk.Runtime.Decoding;
+using ModelSdk.Runtime.Sessions;
 
 namespace ModelSdk.Runtime;
 
-/// <summary>A compiled model, loaded: the base and its adapters over one copy of the weights. Safe for concurrent calls.</summary>
+/// <summary>
+/// A compiled model, loaded: the base and its adapters over one memory-mapped copy of the weights. Safe for concurrent calls; each call
+/// encodes its whole prompt, so its result does not depend on others. <see cref="StartConversation"/> keeps what is encoded between calls.
+/// </summary>
 public sealed class ReasoningModel : IAsyncDisposable
 {
-    /// <summary>What the model consists of.</summary>
-    public BundleManifest Bundle => throw new NotSupportedException();
+    private readonly LoadedBundle _loaded;
+    private readonly ReasoningModelOptions _options;
+    private readonly CallGate _gate = new();
+    private readonly SemaphoreSlim _turns;
+    private readonly Lock _lock = new();
+    private readonly Stack<TokenCache> _caches = [];
+    private readonly HashSet<Conversation> _conversations = [];
 
-    /// <summary>Loads a bundle.</summary>
+    private ReasoningModel(LoadedBundle loaded, ReasoningModelOptions options)
+    {
+        _loaded = loaded;
+        _options = options;
+        _turns = new SemaphoreSlim(options.MaxConcurrentCalls, options.MaxConcurrentCalls);
+    }
+
+    /// <summary>What the model consists of: adapters, budgets, answer type, measured accuracy.</summary>
+    public BundleManifest Bundle => _loaded.Bundle;
+
+    internal LoadedBundle Loaded => _loaded;
+
+    /// <summary>Checks and loads a bundle on a worker thread.</summary>
+    /// <param name="bundleFolder">The folder that holds model.json.</param>
+    /// <param name="options">Settings; null = the defaults.</param>
+    /// <param name="cancellationToken">Stops the check of the files.</param>
+    /// <exception cref="BundleException">The bundle is missing, damaged, tampered with or of another version.</exception>
+    /// <exception cref="ModelFormatException">The bundle's tokenizer files cannot be read.</exception>
     public static Task<ReasoningModel> LoadAsync(string bundleFolder, ReasoningModelOptions? options = null, CancellationToken cancellationToken = default) =>
         LoadAsync(bundleFolder, options, contract: null, cancellationToken);
 
-    internal static Task<ReasoningModel> LoadAsync(string bundleFolder, ReasoningModelOptions? options, BundleContract? contract, CancellationToken cancellationToken) =>
-        throw new NotSupportedException();
+    internal static Task<ReasoningModel> LoadAsync(string bundleFolder, ReasoningModelOptions? options, BundleContract? contract, CancellationToken cancellationToken)
+    {
+        ArgumentException.ThrowIfNullOrEmpty(bundleFolder);
+        options ??= new ReasoningModelOptions();
+        if (options.Threads < 1 || options.MaxConcurrentCalls < 1 || options.PrefillChunk < 1)
+            throw new InvalidRequestException("Threads, MaxConcurrentCalls and PrefillChunk must each be 1 or more.");
+        return Task.Run(
+            () =>
+            {
+                BundleManifest bundle = BundleManifest.Read(bundleFolder);
+                contract?.Check(bundle, bundleFolder);
+                return new ReasoningModel(LoadedBundle.Load(bundleFolder, bundle, options, cancellationToken), options);
+            },
+            cancellationToken);
+    }
 
-    /// <summary>Answers a question.</summary>
-    public Task<ReasoningResult> AnswerAsync(ReasoningRequest request, CancellationToken cancellationToken = default) => throw new NotSupportedException();
+    /// <summary>Answers a question. The calling thread is not blocked.</summary>
+    /// <param name="request">Conversation, mode, budget and sampling.</param>
+    /// <param name="cancellationToken">Stops between tokens.</param>
+    /// <exception cref="PromptTooLongException">The prompt leaves no room for an answer.</exception>
+    /// <exception cref="UnknownAdapterException">The mode is no adapter of the bundle.</exception>
+    /// <exception cref="InvalidRequestException">A value of the request is out of range.</exception>
+    /// <exception cref="ObjectDisposedException">The model was disposed.</exception>
+    public Task<ReasoningResult> AnswerAsync(ReasoningRequest request, CancellationToken cancellationToken = default) =>
+        AnswerAsync(request, sink: null, cancellationToken);
 
-    /// <summary>Answers a question piece by piece.</summary>
-    public IAsyncEnumerable<ReasoningUpdate> StreamAsync(ReasoningRequest request, CancellationToken cancellationToken = default) => throw new NotSupportedException();
+    /// <summary>Answers a question piece by piece. The generation runs on a worker; leaving the loop stops it.</summary>
+    /// <param name="request">Conversation, mode, budget and sampling.</param>
+    /// <param name="cancellationToken">Stops between tokens.</param>
+    /// <returns>Texts of reasoning and answer; the last update holds the whole result. Exceptions as for <see cref="AnswerAsync(ReasoningRequest, CancellationToken)"/>, from the loop.</returns>
+    public IAsyncEnumerable<ReasoningUpdate> StreamAsync(ReasoningRequest request, CancellationToken cancellationToken = default) =>
+        WorkerStream.Run((sink, stop) => AnswerAsync(request, sink, stop), cancellationToken);
 
-    /// <summary>Starts a conversation that keeps its KV cache between calls and modes.</summary>
-    public Conversation StartConversation() => throw new NotSupportedException();
+    /// <summary>Starts a conversation that keeps its KV cache between calls and modes. It holds memory until it or the model is disposed.</summary>
+    /// <exception cref="ObjectDisposedException">The model was disposed.</exception>
+    public Conversation StartConversation()
+    {
+        _gate.Enter(this);
+        try
+        {
+            Conversation conversation = new(this, NewCache());
+            lock (_lock)
+                _conversations.Add(conversation);
+            return conversation;
+        }
+        finally
+        {
+            _gate.Exit();
+        }
+    }
 
-    /// <summary>This model as a chat client of Microsoft.Extensions.AI.</summary>
-    public IChatClient AsChatClient() => throw new NotSupportedException();
+    /// <summary>This model as a chat client of Microsoft.Extensions.AI; see <see cref="ReasoningChatClient"/>. Disposing the client leaves the model loaded.</summary>
+    public IChatClient AsChatClient() => new ReasoningChatClient(this, Bundle, StreamAsync, AnswerAsync);
 
-    /// <inheritdoc/>
-    public ValueTask DisposeAsync() => throw new NotSupportedException();
+    /// <summary>Refuses further calls, waits for those that run, then frees sessions, caches and weights.</summary>
+    public async ValueTask DisposeAsync()
+    {
+        if (!await _gate.CloseAsync().ConfigureAwait(false))
+            return;
+        foreach (TokenCache cache in _caches)
+            cache.Dispose();
+        foreach (Conversation conversation in _conversations)
+            conversation.Free();
+        _loaded.Dispose();
+        _turns.Dispose();
+    }
+
+    /// <summary>Runs a request on a cache that a conversation holds.</summary>
+    internal async Task<ReasoningResult> RunAsync(ReasoningRequest request, TokenCache? cache, Action<UpdateKind, string>? sink, CancellationToken cancellationToken)
+    {
+        Validate(request);
+        _gate.Enter(this);
+        try
+        {
+            await _turns.WaitAsync(cancellationToken).ConfigureAwait(false);
+            try
+            {
+                TokenCache used = cache ?? Rent();
+                try
+                {
+                    return await Task.Run(() => Generation.Run(_loaded, used, request, sink, cancellationToken), cancellationToken).ConfigureAwait(false);
+                }
+                finally
+                {
+                    if (cache is null)
+                        Return(used);
+                }
+            }
+            finally
+            {
+                _turns.Release();
+            }
+        }
+        finally
+        {
+            _gate.Exit();
+        }
+    }
+
+    /// <summary>Forgets a conversation that was disposed.</summary>
+    internal void Forget(Conversation conversation)
+    {
+        lock (_lock)
+            _conversations.Remove(conversation);
+    }
+
+    private Task<ReasoningResult> AnswerAsync(ReasoningRequest request, Action<UpdateKind, string>? sink, CancellationToken cancellationToken) =>
+        RunAsync(request, cache: null, sink, cancellationToken);
+
+    private static void Validate(ReasoningRequest request)
+    {
+        ArgumentNullException.ThrowIfNull(request);
+        if (request.Turns.Count == 0)
+            throw new InvalidRequestException("The request has no turns; give at least the user's message.");
+        if (request.Budget < 1)
+            throw new InvalidRequestException($"The budget is {request.Budget} tokens; it must be 1 or more, or null for none.");
+        if (request.MaxTokens < 1)
+            throw new InvalidRequestException($"MaxTokens is {request.MaxTokens}; it must be 1 or more, or null for as many as the context holds.");
+        for (int i = 0; i < request.Stop.Count; i++)
+        {
+            if (string.IsNullOrEmpty(request.Stop[i]))
+                throw new InvalidRequestException("A stop text is empty; it would end every answer at once.");
+        }
+    }
+
+    /// <summary>A cache for one call. There are never more than calls that may run at once, as each is taken and returned within one.</summary>
+    private TokenCache Rent()
+    {
+        lock (_lock)
+        {
+            if (_caches.TryPop(out TokenCache? cache))
+            {
+                cache.Rewind(0);
+                return cache;
+            }
+        }
+
+        return NewCache();
+    }
+
+    private void Return(TokenCache cache)
+    {
+        lock (_lock)
+            _caches.Push(cache);
+    }
+
+    private TokenCache NewCache() => new(Bundle.Architecture, Bundle.Context, _options.PrefillChunk, _loaded.Sessions.Modes.Count);
 }

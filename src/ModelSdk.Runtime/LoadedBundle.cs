@@ -1,0 +1,85 @@
+using ModelSdk.Runtime.Bundles;
+using ModelSdk.Runtime.Sessions;
+using ModelSdk.Runtime.Text;
+
+namespace ModelSdk.Runtime;
+
+/// <summary>Everything of a bundle that calls share; immutable after loading but for adapters that are loaded when first used.</summary>
+internal sealed class LoadedBundle : IDisposable
+{
+    private readonly HashSet<int> _endOfTurn;
+
+    private LoadedBundle(BundleManifest bundle, Tokenizer tokenizer, ChatTemplate template, SessionSet sessions)
+    {
+        Bundle = bundle;
+        Tokenizer = tokenizer;
+        Template = template;
+        Sessions = sessions;
+        _endOfTurn = [.. bundle.EosTokens];
+        ForceAnswerTokens = tokenizer.Encode(bundle.Prompt.ForceAnswer);
+        Vocabulary = Math.Min(bundle.Architecture.VocabularySize, tokenizer.Count);
+    }
+
+    public BundleManifest Bundle { get; }
+
+    public Tokenizer Tokenizer { get; }
+
+    public ChatTemplate Template { get; }
+
+    public SessionSet Sessions { get; }
+
+    /// <summary>Tokens appended when the reasoning is cut.</summary>
+    public int[] ForceAnswerTokens { get; }
+
+    /// <summary>Token ids that may be generated: the rows of a padded vocabulary that no token has are never chosen.</summary>
+    public int Vocabulary { get; }
+
+    public bool IsEndOfTurn(int token) => _endOfTurn.Contains(token);
+
+    /// <summary>Checks and loads a bundle; digests, tokenizer and graphs side by side.</summary>
+    public static LoadedBundle Load(string bundleFolder, BundleManifest bundle, ReasoningModelOptions options, CancellationToken cancellationToken)
+    {
+        // Lengths first: a truncated weight file must not be mapped.
+        BundleVerifier.Verify(bundleFolder, bundle, BundleCheck.Lengths, cancellationToken);
+        int threads = options.Threads ?? Environment.ProcessorCount;
+        Task<Exception?> digests = Task.Run(() => Try(() => BundleVerifier.Verify(bundleFolder, bundle, options.Check, cancellationToken)), CancellationToken.None);
+        Tokenizer? tokenizer = null;
+        ChatTemplate? template = null;
+        Task<Exception?> text = Task.Run(
+            () => Try(() =>
+            {
+                tokenizer = Tokenizer.Load(Path.Combine(bundleFolder, "tokenizer.json"));
+                template = ChatTemplate.Load(Path.Combine(bundleFolder, "tokenizer_config.json"));
+            }),
+            CancellationToken.None);
+        SessionSet? sessions = null;
+        Exception? failure = Try(() => sessions = SessionSet.Load(bundleFolder, bundle, threads));
+
+        // A damaged file explains what else failed, so its error goes first.
+        failure = digests.GetAwaiter().GetResult() ?? text.GetAwaiter().GetResult() ?? failure;
+        if (failure is not null)
+        {
+            sessions?.Dispose();
+            System.Runtime.ExceptionServices.ExceptionDispatchInfo.Throw(failure);
+        }
+
+        return new LoadedBundle(bundle, tokenizer!, template!, sessions!);
+    }
+
+    public void Dispose() => Sessions.Dispose();
+
+    private static Exception? Try(Action action)
+    {
+        try
+        {
+            action();
+            return null;
+        }
+#pragma warning disable CA1031 // Thrown again by the caller, after the other tasks have ended.
+        catch (Exception e)
+#pragma warning restore CA1031
+        {
+            return e;
+        }
+    }
+}

@@ -1,0 +1,62 @@
+using Microsoft.ML.OnnxRuntime;
+
+using ModelSdk.Manifest;
+
+namespace ModelSdk.Runtime.Sessions;
+
+/// <summary>One graph loaded into ONNX Runtime: the base (index 0) or one adapter over the same weights.</summary>
+internal sealed class GraphSession : IDisposable
+{
+    private GraphSession(string mode, int index, InferenceSession session)
+    {
+        Mode = mode;
+        Index = index;
+        Session = session;
+    }
+
+    /// <summary>"base" or the adapter's name.</summary>
+    public string Mode { get; }
+
+    /// <summary>0 for the base, 1 + n for the n-th adapter of the bundle.</summary>
+    public int Index { get; }
+
+    public InferenceSession Session { get; }
+
+    /// <summary>Loads a graph file.</summary>
+    /// <param name="mode">The mode it belongs to.</param>
+    /// <param name="index">The mode's index.</param>
+    /// <param name="path">The graph's file; its own constants may lie in a file beside it.</param>
+    /// <param name="weights">Base weights that stand in for the graph's initializers of the same names.</param>
+    /// <param name="prepacked">Kernel-specific forms of the base weights, shared by all sessions.</param>
+    /// <param name="threads">Threads of one pass.</param>
+    public static GraphSession Load(string mode, int index, string path, WeightMap weights, PrePackedWeightsContainer prepacked, int threads)
+    {
+        using SessionOptions options = new()
+        {
+            IntraOpNumThreads = threads,
+            InterOpNumThreads = 1,
+            ExecutionMode = ExecutionMode.ORT_SEQUENTIAL,
+            GraphOptimizationLevel = GraphOptimizationLevel.ORT_ENABLE_ALL,
+            LogSeverityLevel = OrtLoggingLevel.ORT_LOGGING_LEVEL_ERROR,
+        };
+        options.AddSessionConfigEntry("session.prepack.enable_parallel", "1");
+        // Threads spin within a pass and stop between passes, so that an idle model takes no processor time.
+        options.AddSessionConfigEntry("session.force_spinning_stop", "1");
+        foreach ((string name, OrtValue value) in weights.Tensors)
+            options.AddInitializer(name, value);
+        try
+        {
+            return new GraphSession(mode, index, new InferenceSession(path, options, prepacked));
+        }
+        catch (OnnxRuntimeException e)
+        {
+            throw new BundleException(
+                DiagnosticCodes.BundleGraphInvalid,
+                $"ONNX Runtime cannot load the graph of mode \"{mode}\": {e.Message} Build the model again with the ModelSdk version that the app references.",
+                path,
+                e);
+        }
+    }
+
+    public void Dispose() => Session.Dispose();
+}

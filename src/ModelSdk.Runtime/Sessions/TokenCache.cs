@@ -1,0 +1,154 @@
+using System.Runtime.InteropServices;
+
+using Microsoft.ML.OnnxRuntime;
+using Microsoft.ML.OnnxRuntime.Tensors;
+
+using ModelSdk.Runtime.Bundles;
+
+namespace ModelSdk.Runtime.Sessions;
+
+/// <summary>
+/// The keys and values of one sequence of tokens, with the buffers to run graphs on it. Every graph of the bundle reads and writes the
+/// same memory, so a sequence begun by the base goes on under an adapter without copying. One call at a time.
+/// </summary>
+/// <remarks>
+/// Memory: layers x 2 x KVH x context x head size x 4 bytes, taken from the operating system as zero pages, which cost nothing until they are written.
+/// </remarks>
+internal sealed unsafe class TokenCache : IDisposable
+{
+    private const int Alignment = 64;
+
+    private readonly TransformerConfig _config;
+    private readonly int _chunk;
+    private readonly int[] _tokens;
+    private readonly byte[] _graphs;
+    private readonly long[] _tokensRun;
+    private readonly GraphBinding?[] _bindings;
+    private readonly OrtValue[] _keysAndValues;
+    private void* _memory;
+    private byte* _scratch;
+    private readonly long* _ids;
+    private readonly long* _position;
+    private readonly int* _lastIndex;
+    private readonly int* _total;
+    private readonly float* _logits;
+
+    /// <summary>Allocates a cache.</summary>
+    /// <param name="config">Shape of the transformer.</param>
+    /// <param name="context">Tokens it can hold.</param>
+    /// <param name="chunk">Most tokens of one pass.</param>
+    /// <param name="modes">Number of graphs that may run on it.</param>
+    public TokenCache(TransformerConfig config, int context, int chunk, int modes)
+    {
+        _config = config;
+        _chunk = Math.Min(chunk, context);
+        _tokens = new int[context];
+        _graphs = new byte[context];
+        _tokensRun = new long[modes];
+        _bindings = new GraphBinding?[modes];
+
+        // One slab per layer for keys and one for values: [1, KVH, context, head].
+        long slab = (long)config.KeyValueHeads * context * config.HeadSize * sizeof(float);
+        long stride = (slab + Alignment - 1) / Alignment * Alignment;
+        _memory = NativeMemory.AllocZeroed((nuint)(stride * config.Layers * 2 + Alignment));
+        byte* start = Align((byte*)_memory);
+        long[] shape = [1, config.KeyValueHeads, context, config.HeadSize];
+        _keysAndValues = new OrtValue[config.Layers * 2];
+        for (int i = 0; i < _keysAndValues.Length; i++)
+            _keysAndValues[i] = OrtValue.CreateTensorValueWithData(OrtMemoryInfo.DefaultInstance, TensorElementType.Float, shape, (nint)(start + stride * i), slab);
+
+        // Inputs and outputs of a pass, each on its own cache line: token ids, position of the logits, lengths, logits.
+        long idBytes = (long)_chunk * sizeof(long);
+        long logitBytes = (long)config.VocabularySize * sizeof(float);
+        _scratch = (byte*)NativeMemory.AllocZeroed((nuint)(idBytes + logitBytes + Alignment * 8));
+        byte* at = Align(_scratch);
+        _ids = (long*)at;
+        at = Align(at + idBytes);
+        _position = (long*)at;
+        _lastIndex = (int*)(at + Alignment);
+        _total = (int*)(at + Alignment * 2);
+        _logits = (float*)(at + Alignment * 3);
+    }
+
+    /// <summary>Tokens whose keys and values are held.</summary>
+    public int Length { get; private set; }
+
+    /// <summary>Tokens that can be held.</summary>
+    public int Context => _tokens.Length;
+
+    /// <summary>Logits after the last token of the last <see cref="Append"/> that asked for them, [V].</summary>
+    public ReadOnlySpan<float> Logits => new(_logits, _config.VocabularySize);
+
+    /// <summary>Tokens that a mode's graph has run on this cache since it was created.</summary>
+    public long TokensRun(int graph) => _tokensRun[graph];
+
+    /// <summary>Forgets tokens at the end; exact, as later tokens never change earlier keys and values.</summary>
+    public void Rewind(int length)
+    {
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(length, Length);
+        Length = length;
+    }
+
+    /// <summary>How many leading tokens are held already as this sequence wants them: the first <paramref name="boundary"/> run by the base, the rest by <paramref name="graph"/>.</summary>
+    public int CommonPrefix(ReadOnlySpan<int> tokens, int boundary, int graph)
+    {
+        int most = Math.Min(Length, tokens.Length);
+        for (int i = 0; i < most; i++)
+        {
+            if (_tokens[i] != tokens[i] || _graphs[i] != (i < boundary ? 0 : graph))
+                return i;
+        }
+
+        return most;
+    }
+
+    /// <summary>Runs tokens after those held, in passes of at most a chunk.</summary>
+    /// <param name="graph">The graph to run.</param>
+    /// <param name="tokens">Token ids; at least one, and they must fit.</param>
+    /// <param name="logits">Whether to compute <see cref="Logits"/> after the last token.</param>
+    /// <param name="cancellationToken">Checked before each pass; tokens of finished passes stay held.</param>
+    public void Append(GraphSession graph, ReadOnlySpan<int> tokens, bool logits, CancellationToken cancellationToken)
+    {
+        ObjectDisposedException.ThrowIf(_memory == null, this);
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(tokens.Length, Context - Length);
+        GraphBinding binding = _bindings[graph.Index] ??= new GraphBinding(
+            graph.Session, _config, _keysAndValues, (nint)_ids, (nint)_position, (nint)_lastIndex, (nint)_total, (nint)_logits);
+        while (!tokens.IsEmpty)
+        {
+            cancellationToken.ThrowIfCancellationRequested();
+            int count = Math.Min(tokens.Length, _chunk);
+            bool last = count == tokens.Length;
+            for (int i = 0; i < count; i++)
+            {
+                _ids[i] = tokens[i];
+                _tokens[Length + i] = tokens[i];
+                _graphs[Length + i] = (byte)graph.Index;
+            }
+
+            int total = Length + count;
+            *_total = total;
+            *_lastIndex = total - 1;
+            *_position = count - 1;
+            binding.Run(count, logits && last);
+            Length = total;
+            _tokensRun[graph.Index] += count;
+            tokens = tokens[count..];
+        }
+    }
+
+    public void Dispose()
+    {
+        if (_memory == null)
+            return;
+        foreach (GraphBinding? binding in _bindings)
+            binding?.Dispose();
+        foreach (OrtValue value in _keysAndValues)
+            value.Dispose();
+        NativeMemory.Free(_memory);
+        NativeMemory.Free(_scratch);
+        _memory = null;
+        _scratch = null;
+    }
+
+    private static byte* Align(byte* pointer) => (byte*)(((nint)pointer + Alignment - 1) / Alignment * Alignment);
+}
