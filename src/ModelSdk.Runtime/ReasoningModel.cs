@@ -156,6 +156,12 @@ public sealed class ReasoningModel : IAsyncDisposable
         ArgumentNullException.ThrowIfNull(request);
         if (request.Turns.Count == 0)
             throw new InvalidRequestException("The request has no turns; give at least the user's message.");
+        foreach (Text.ChatTurn turn in request.Turns)
+        {
+            if (turn.Role is not ("system" or "user" or "assistant"))
+                throw new InvalidRequestException($"The role \"{turn.Role}\" is not known; use system, user or assistant.");
+        }
+
         if (request.Budget < 1)
             throw new InvalidRequestException($"The budget is {request.Budget} tokens; it must be 1 or more, or null for none.");
         if (request.MaxTokens < 1)

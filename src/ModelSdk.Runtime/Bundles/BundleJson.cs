@@ -5,7 +5,6 @@ namespace ModelSdk.Runtime.Bundles;
 /// <summary>Compiled JSON contracts of model.json. Unknown properties are refused: a reader that skipped them would not cover them by the digest.</summary>
 [JsonSourceGenerationOptions(
     PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase,
-    DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull,
     UnmappedMemberHandling = JsonUnmappedMemberHandling.Disallow,
     RespectNullableAnnotations = true,
     RespectRequiredConstructorParameters = true,

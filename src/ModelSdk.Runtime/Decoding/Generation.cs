@@ -52,6 +52,7 @@ internal sealed class Generation
         Generation generation = new(model, cache, request, mode, sink);
         (int encoded, int reused) = generation.Encode(prompt, cancellationToken);
         (FinishReason finish, bool forced) = generation.Decode(prompt.Tokens.Length, cancellationToken);
+        generation._output.Append(generation._text.Flush());
         generation._output.Complete();
         Usage usage = new(
             prompt.Tokens.Length,
@@ -102,6 +103,7 @@ internal sealed class Generation
                 && (_output.Part == OutputPart.Reasoning || _output.InOpeningTag))
             {
                 // Cut, then text that forces the answer, then at most answerTokens of it.
+                _text.Flush();
                 _output.EnterReasoning();
                 _output.Append(_model.Bundle.Prompt.ForceAnswer);
                 if (_output.Stopped)

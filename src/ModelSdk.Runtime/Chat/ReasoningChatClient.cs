@@ -1,0 +1,185 @@
+using System.Globalization;
+using System.Runtime.CompilerServices;
+
+using Microsoft.Extensions.AI;
+
+using ModelSdk.Runtime.Bundles;
+using ModelSdk.Runtime.Text;
+
+namespace ModelSdk.Runtime.Chat;
+
+/// <summary>A compiled model as a chat client of Microsoft.Extensions.AI.</summary>
+/// <remarks>
+/// Used options: Temperature, TopP, TopK, Seed, MaxOutputTokens, StopSequences, Instructions (put in front of a system message),
+/// ModelId (the mode: an adapter's name or "base"; the model's own name means the default mode) and
+/// AdditionalProperties["budget"] (a number of tokens, or a budget's name). Without a temperature decoding is greedy.
+/// Earlier reasoning in the messages is left out of the prompt. Tools and contents other than text are refused.
+/// </remarks>
+internal sealed class ReasoningChatClient : IChatClient
+{
+    /// <summary>Name of the additional property that holds the token budget.</summary>
+    public const string BudgetProperty = "budget";
+
+    private readonly ReasoningModel _model;
+    private readonly BundleManifest _bundle;
+    private readonly Func<ReasoningRequest, CancellationToken, IAsyncEnumerable<ReasoningUpdate>> _stream;
+    private readonly Func<ReasoningRequest, CancellationToken, Task<ReasoningResult>> _answer;
+    private readonly ChatClientMetadata _metadata;
+
+    public ReasoningChatClient(
+        ReasoningModel model,
+        BundleManifest bundle,
+        Func<ReasoningRequest, CancellationToken, IAsyncEnumerable<ReasoningUpdate>> stream,
+        Func<ReasoningRequest, CancellationToken, Task<ReasoningResult>> answer)
+    {
+        _model = model;
+        _bundle = bundle;
+        _stream = stream;
+        _answer = answer;
+        _metadata = new ChatClientMetadata("modelsdk", defaultModelId: bundle.DefaultMode);
+    }
+
+    public async Task<ChatResponse> GetResponseAsync(IEnumerable<ChatMessage> messages, ChatOptions? options = null, CancellationToken cancellationToken = default)
+    {
+        ReasoningResult result = await _answer(Request(messages, options), cancellationToken).ConfigureAwait(false);
+        List<AIContent> contents = [];
+        if (result.Reasoning is not null)
+            contents.Add(new TextReasoningContent(result.Reasoning));
+        contents.Add(new TextContent(result.Text));
+        string id = Guid.NewGuid().ToString("N");
+        return new ChatResponse(new ChatMessage(ChatRole.Assistant, contents) { MessageId = id })
+        {
+            ResponseId = id,
+            ModelId = result.Mode,
+            CreatedAt = DateTimeOffset.UtcNow,
+            FinishReason = Finish(result.Finish),
+            Usage = Details(result.Usage),
+            RawRepresentation = result,
+        };
+    }
+
+    public async IAsyncEnumerable<ChatResponseUpdate> GetStreamingResponseAsync(
+        IEnumerable<ChatMessage> messages,
+        ChatOptions? options = null,
+        [EnumeratorCancellation] CancellationToken cancellationToken = default)
+    {
+        ReasoningRequest request = Request(messages, options);
+        string id = Guid.NewGuid().ToString("N");
+        string mode = request.Mode ?? _bundle.DefaultMode;
+        await foreach (ReasoningUpdate update in _stream(request, cancellationToken).ConfigureAwait(false))
+        {
+            List<AIContent> contents = [];
+            if (update.Text.Length > 0)
+                contents.Add(update.Kind == UpdateKind.Reasoning ? new TextReasoningContent(update.Text) : new TextContent(update.Text));
+            if (update.Completed is not null)
+                contents.Add(new UsageContent(Details(update.Completed.Usage)));
+            yield return new ChatResponseUpdate(ChatRole.Assistant, contents)
+            {
+                ResponseId = id,
+                MessageId = id,
+                ModelId = mode,
+                CreatedAt = DateTimeOffset.UtcNow,
+                FinishReason = update.Completed is null ? null : Finish(update.Completed.Finish),
+                RawRepresentation = update,
+            };
+        }
+    }
+
+    public object? GetService(Type serviceType, object? serviceKey = null)
+    {
+        ArgumentNullException.ThrowIfNull(serviceType);
+        if (serviceKey is not null)
+            return null;
+        if (serviceType == typeof(ChatClientMetadata))
+            return _metadata;
+        if (serviceType.IsInstanceOfType(this))
+            return this;
+        return serviceType.IsInstanceOfType(_model) ? _model : null;
+    }
+
+    /// <summary>Does nothing: the model belongs to whoever loaded it.</summary>
+    public void Dispose()
+    {
+    }
+
+    private ReasoningRequest Request(IEnumerable<ChatMessage> messages, ChatOptions? options)
+    {
+        ArgumentNullException.ThrowIfNull(messages);
+        if (options?.Tools is { Count: > 0 })
+            throw new InvalidRequestException("This model cannot call tools; remove ChatOptions.Tools.");
+        return new ReasoningRequest
+        {
+            Turns = Turns(messages, options?.Instructions),
+            Mode = options?.ModelId is string id && id != _bundle.Name ? id : null,
+            Budget = Budget(options),
+            MaxTokens = options?.MaxOutputTokens,
+            Stop = options?.StopSequences is { } stops ? [.. stops] : [],
+            Sampling = new SamplingOptions
+            {
+                Temperature = options?.Temperature ?? 0,
+                TopP = options?.TopP ?? 1,
+                TopK = options?.TopK ?? 0,
+                Seed = options?.Seed,
+            },
+        };
+    }
+
+    private static List<ChatTurn> Turns(IEnumerable<ChatMessage> messages, string? instructions)
+    {
+        List<ChatTurn> turns = [];
+        foreach (ChatMessage message in messages)
+        {
+            foreach (AIContent content in message.Contents)
+            {
+                if (content is not (TextContent or TextReasoningContent or UsageContent))
+                    throw new InvalidRequestException($"This model reads text only; the messages hold a {content.GetType().Name}.");
+            }
+
+            turns.Add(new ChatTurn(message.Role.Value, message.Text));
+        }
+
+        if (!string.IsNullOrEmpty(instructions))
+        {
+            if (turns.Count > 0 && turns[0].Role == "system")
+                turns[0] = turns[0] with { Content = $"{instructions}\n{turns[0].Content}" };
+            else
+                turns.Insert(0, new ChatTurn("system", instructions));
+        }
+
+        return turns;
+    }
+
+    private int? Budget(ChatOptions? options)
+    {
+        if (options?.AdditionalProperties?.TryGetValue(BudgetProperty, out object? value) is not true || value is null)
+            return null;
+        switch (value)
+        {
+            case int tokens:
+                return tokens;
+            case long tokens when tokens is > 0 and <= int.MaxValue:
+                return (int)tokens;
+            case ReasoningBudget budget:
+                return budget.Tokens;
+            case string name when int.TryParse(name, NumberStyles.None, CultureInfo.InvariantCulture, out int tokens):
+                return tokens;
+            case string name when _bundle.Budgets.FirstOrDefault(b => b.Name == name) is BundleBudget named:
+                return named.Tokens;
+            default:
+                throw new InvalidRequestException(
+                    $"The budget \"{value}\" is no number of tokens and no budget of the model; its budgets are: {string.Join(", ", _bundle.Budgets.Select(b => b.Name))}.");
+        }
+    }
+
+    private static ChatFinishReason Finish(FinishReason reason) =>
+        reason is FinishReason.Stop or FinishReason.StopText ? ChatFinishReason.Stop : ChatFinishReason.Length;
+
+    private static UsageDetails Details(Usage usage) => new()
+    {
+        InputTokenCount = usage.PromptTokens,
+        CachedInputTokenCount = usage.ReusedPromptTokens,
+        OutputTokenCount = usage.GeneratedTokens,
+        ReasoningTokenCount = usage.ReasoningTokens,
+        TotalTokenCount = usage.PromptTokens + usage.GeneratedTokens,
+    };
+}
