@@ -65,7 +65,8 @@ public sealed class Conversation : IAsyncDisposable
     /// <summary>Frees the cache; no call runs any more.</summary>
     internal void Free() => _cache.Dispose();
 
-    private async Task<ReasoningResult> AnswerAsync(ReasoningRequest request, Action<UpdateKind, string>? sink, CancellationToken cancellationToken)
+    /// <summary>As the public method; the sink takes text between two tokens, on the worker.</summary>
+    internal async Task<ReasoningResult> AnswerAsync(ReasoningRequest request, Action<UpdateKind, string>? sink, CancellationToken cancellationToken)
     {
         _gate.Enter(this);
         try

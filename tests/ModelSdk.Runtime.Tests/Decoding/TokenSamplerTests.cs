@@ -49,8 +49,8 @@ public class TokenSamplerTests
     [Fact]
     public void Top_p_applies_to_what_top_k_left()
     {
-        // Of the three kept, the two best hold 0.88.
-        AssertFrequencies(new SamplingOptions { Temperature = 1, TopK = 3, TopP = 0.85, Seed = 9 }, [0, 0.5, 0, 0.5, 0, 0]);
+        // Of the three kept, the two best hold 0.84; of all six, 0.78.
+        AssertFrequencies(new SamplingOptions { Temperature = 1, TopK = 3, TopP = 0.82, Seed = 9 }, [0, 0.5, 0, 0.5, 0, 0]);
     }
 
     [Fact]
