@@ -34,6 +34,8 @@ internal static class BundleValidation
             return "eosTokens is empty or holds an id outside the vocabulary.";
         if (m.Prompt.ThinkOpen.Length == 0 || m.Prompt.ThinkClose.Length == 0 || m.Prompt.ThinkOpen == m.Prompt.ThinkClose)
             return "thinkOpen and thinkClose must be two different texts.";
+        if (!m.Prompt.ForceAnswer.Contains(m.Prompt.ThinkClose, StringComparison.Ordinal))
+            return "forceAnswer does not hold thinkClose, so a cut would not end the reasoning.";
         if (!AnswerTypes.Contains(m.Answer.Type))
             return $"the answer type \"{m.Answer.Type}\" is unknown.";
         if (m.Answer.Type == "choice" && m.Answer.Choices is not { Count: > 0 })

@@ -1,0 +1,55 @@
+using System.Text.Json;
+using System.Text.Json.Serialization;
+
+namespace ModelSdk.Runtime.Measurement;
+
+/// <summary>Speed and memory of a bundle on this machine; what `modelc bench` prints.</summary>
+/// <param name="Machine">Processor architecture, operating system and number of processors.</param>
+/// <param name="Threads">Threads of one model pass.</param>
+/// <param name="ReadBandwidthGBs">Memory read bandwidth of this run with the same threads, in 10^9 bytes a second.</param>
+/// <param name="WeightBytesPerToken">Bytes of base weights that one decode step must read.</param>
+/// <param name="Decode">Single-stream decoding, one entry a mode.</param>
+/// <param name="Prefill">Prompt encoding by the base, one entry a length.</param>
+/// <param name="TimeToFirstToken">From the rendered prompt to the first token.</param>
+/// <param name="LoadMs">Loading with all digests checked, files in the page cache, in milliseconds.</param>
+/// <param name="RssMb">Resident memory of the process after the run, in 2^20 bytes; mapped weights included.</param>
+public sealed record BenchmarkReport(
+    string Machine,
+    int Threads,
+    [property: JsonPropertyName("readBandwidthGBs")] double ReadBandwidthGBs,
+    long WeightBytesPerToken,
+    IReadOnlyList<DecodeMeasurement> Decode,
+    IReadOnlyList<PrefillMeasurement> Prefill,
+    FirstTokenMeasurement TimeToFirstToken,
+    double LoadMs,
+    double RssMb)
+{
+    /// <summary>The report as JSON, indented.</summary>
+    public string ToJson() => JsonSerializer.Serialize(this, BenchmarkJson.Default.BenchmarkReport);
+}
+
+/// <summary>Decoding speed of a mode.</summary>
+/// <param name="Mode">"base" or an adapter's name.</param>
+/// <param name="Streams">Sequences decoded at once.</param>
+/// <param name="ContextTokens">Tokens in the cache when the measurement began.</param>
+/// <param name="MsPerStep">Median time of a step, sampling included, in milliseconds.</param>
+/// <param name="TokensPerSecond">Streams * 1000 / MsPerStep.</param>
+/// <param name="RooflineFraction">Time to read the base weights once at the measured bandwidth, as a share of the step. May exceed 1 where the weights fit in the processor's cache.</param>
+public sealed record DecodeMeasurement(string Mode, int Streams, int ContextTokens, double MsPerStep, double TokensPerSecond, double RooflineFraction);
+
+/// <summary>Speed of prompt encoding.</summary>
+/// <param name="Tokens">Tokens encoded into an empty cache.</param>
+/// <param name="TokensPerSecond">Median.</param>
+public sealed record PrefillMeasurement(int Tokens, double TokensPerSecond);
+
+/// <summary>Time to the first token, in milliseconds; medians.</summary>
+/// <param name="PromptTokens">Tokens of the prompt, generation prompt included.</param>
+/// <param name="Base">The base on an empty cache.</param>
+/// <param name="ReasonShared">The default adapter on a prompt that the base has encoded: it runs the generation prompt only. Null without adapters.</param>
+/// <param name="ReasonReencoded">The default adapter on an empty cache. Null without adapters.</param>
+public sealed record FirstTokenMeasurement(int PromptTokens, double Base, double? ReasonShared, double? ReasonReencoded);
+
+/// <summary>Compiled JSON contract of the report.</summary>
+[JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase, WriteIndented = true, NewLine = "\n")]
+[JsonSerializable(typeof(BenchmarkReport))]
+internal sealed partial class BenchmarkJson : JsonSerializerContext;

@@ -1,0 +1,181 @@
+using System.Diagnostics;
+using System.Runtime.InteropServices;
+
+using ModelSdk.Runtime.Bundles;
+using ModelSdk.Runtime.Decoding;
+using ModelSdk.Runtime.Sessions;
+
+namespace ModelSdk.Runtime.Measurement;
+
+/// <summary>Measures a bundle on this machine: load, prefill, time to first token, decoding, memory.</summary>
+public static class BundleBenchmark
+{
+    private const int Steps = 48;
+    private const int Warmup = 4;
+    private const int Rounds = 5;
+
+    /// <summary>Runs all measurements; seconds for a small model, about a minute for one of a billion weights.</summary>
+    /// <param name="bundleFolder">The bundle.</param>
+    /// <param name="threads">Threads of one pass; null = the number of processors.</param>
+    /// <param name="cancellationToken">Stops between model passes.</param>
+    /// <exception cref="BundleException">The bundle cannot be loaded.</exception>
+    public static async Task<BenchmarkReport> RunAsync(string bundleFolder, int? threads = null, CancellationToken cancellationToken = default)
+    {
+        ReasoningModelOptions options = new() { Threads = threads ?? Environment.ProcessorCount };
+        double bandwidth = MemoryBandwidth.Measure(options.Threads.Value);
+        double load = await LoadAsync(bundleFolder, options, cancellationToken).ConfigureAwait(false);
+        ReasoningModel model = await ReasoningModel.LoadAsync(bundleFolder, options, cancellationToken).ConfigureAwait(false);
+        await using (model.ConfigureAwait(false))
+        {
+            return await Task.Run(() => Measure(model, options, bandwidth, load, cancellationToken), cancellationToken).ConfigureAwait(false);
+        }
+    }
+
+    /// <summary>Bytes of base weights that one decode step reads: everything but embedding rows and rotary tables, of which it reads a row each. A tied embedding is read as the LM head.</summary>
+    /// <param name="bundle">The bundle.</param>
+    public static long WeightBytesPerToken(BundleManifest bundle)
+    {
+        HashSet<long> offsets = [];
+        long bytes = 0;
+        foreach (BundleTensor tensor in bundle.Weights.Tensors)
+        {
+            bool table = tensor.Name.StartsWith("rotary.", StringComparison.Ordinal)
+                || (tensor.Name.Contains("embed_tokens", StringComparison.Ordinal) && !bundle.Architecture.TiedEmbeddings);
+            // Tied tensors are two entries over the same bytes.
+            if (!table && offsets.Add(tensor.Offset))
+                bytes += tensor.Bytes;
+        }
+
+        return bytes;
+    }
+
+    private static async Task<double> LoadAsync(string bundleFolder, ReasoningModelOptions options, CancellationToken cancellationToken)
+    {
+        List<double> times = [];
+        // The first load brings the files into the page cache and the engine's library into the process.
+        for (int i = 0; i <= 3; i++)
+        {
+            long start = Stopwatch.GetTimestamp();
+            ReasoningModel model = await ReasoningModel.LoadAsync(bundleFolder, options, cancellationToken).ConfigureAwait(false);
+            double milliseconds = Stopwatch.GetElapsedTime(start).TotalMilliseconds;
+            await model.DisposeAsync().ConfigureAwait(false);
+            if (i > 0)
+                times.Add(milliseconds);
+        }
+
+        return Median(times);
+    }
+
+    private static BenchmarkReport Measure(ReasoningModel model, ReasoningModelOptions options, double bandwidth, double load, CancellationToken cancellationToken)
+    {
+        LoadedBundle loaded = model.Loaded;
+        BundleManifest bundle = loaded.Bundle;
+        long weightBytes = WeightBytesPerToken(bundle);
+        double floor = weightBytes / bandwidth / 1e6;
+        using TokenCache cache = new(bundle.Architecture, bundle.Context, options.PrefillChunk, loaded.Sessions.Modes.Count);
+
+        List<DecodeMeasurement> decode = [];
+        int context = Math.Clamp(bundle.Context - Steps - Warmup - 1, 1, 128);
+        for (int mode = 0; mode < loaded.Sessions.Modes.Count; mode++)
+        {
+            double step = DecodeStep(loaded, cache, mode, context, cancellationToken);
+            decode.Add(new DecodeMeasurement(loaded.Sessions.Modes[mode], 1, context, step, 1000 / step, floor / step));
+        }
+
+        List<PrefillMeasurement> prefill = [];
+        foreach (int tokens in (ReadOnlySpan<int>)[128, 512, 2048])
+        {
+            if (tokens > bundle.Context)
+                break;
+            double milliseconds = Time(() => cache.Rewind(0), () => cache.Append(loaded.Sessions.Base, Tokens(tokens, loaded), logits: true, cancellationToken));
+            prefill.Add(new PrefillMeasurement(tokens, tokens * 1000 / milliseconds));
+        }
+
+        FirstTokenMeasurement firstToken = FirstToken(loaded, cache, cancellationToken);
+        using Process process = Process.GetCurrentProcess();
+        return new BenchmarkReport(
+            $"{RuntimeInformation.ProcessArchitecture}, {RuntimeInformation.OSDescription}, {Environment.ProcessorCount} processors",
+            options.Threads!.Value,
+            bandwidth,
+            weightBytes,
+            decode,
+            prefill,
+            firstToken,
+            load,
+            process.WorkingSet64 / (double)(1 << 20));
+    }
+
+    private static double DecodeStep(LoadedBundle loaded, TokenCache cache, int mode, int context, CancellationToken cancellationToken)
+    {
+        GraphSession graph = loaded.Sessions[mode];
+        TokenSampler sampler = new(SamplingOptions.Greedy);
+        cache.Rewind(0);
+        cache.Append(loaded.Sessions.Base, Tokens(context, loaded), logits: true, cancellationToken);
+        List<double> times = [];
+        int[] token = new int[1];
+        for (int i = 0; i < Warmup + Steps; i++)
+        {
+            long start = Stopwatch.GetTimestamp();
+            token[0] = sampler.Choose(cache.Logits[..loaded.Vocabulary]);
+            cache.Append(graph, token, logits: true, cancellationToken);
+            if (i >= Warmup)
+                times.Add(Stopwatch.GetElapsedTime(start).TotalMilliseconds);
+        }
+
+        return Median(times);
+    }
+
+    private static FirstTokenMeasurement FirstToken(LoadedBundle loaded, TokenCache cache, CancellationToken cancellationToken)
+    {
+        SessionSet sessions = loaded.Sessions;
+        int[] generation = loaded.Tokenizer.Encode(loaded.Template.GenerationPrompt);
+        int shared = Math.Clamp(cache.Context - generation.Length, 1, 512);
+        int[] prompt = Tokens(shared, loaded);
+        double fromBase = Time(() => cache.Rewind(0), () => cache.Append(sessions.Base, (int[])[.. prompt, .. generation], logits: true, cancellationToken));
+        if (sessions.Modes.Count == 1)
+            return new FirstTokenMeasurement(prompt.Length + generation.Length, fromBase, null, null);
+
+        int mode = loaded.Bundle.DefaultMode == BundleManifest.BaseMode ? 1 : sessions.IndexOf(loaded.Bundle.DefaultMode);
+        GraphSession graph = sessions[mode];
+        double reasonShared = Time(() => cache.Rewind(shared), () => cache.Append(graph, generation, logits: true, cancellationToken));
+        double reasonReencoded = Time(
+            () => cache.Rewind(0),
+            () =>
+            {
+                cache.Append(sessions.Base, prompt, logits: false, cancellationToken);
+                cache.Append(graph, generation, logits: true, cancellationToken);
+            });
+        return new FirstTokenMeasurement(prompt.Length + generation.Length, fromBase, reasonShared, reasonReencoded);
+    }
+
+    private static int[] Tokens(int count, LoadedBundle loaded)
+    {
+        // Which tokens does not matter for speed; varied ones touch varied embedding rows.
+        int[] tokens = new int[count];
+        for (int i = 0; i < count; i++)
+            tokens[i] = (int)((i * 7919L + 17) % loaded.Vocabulary);
+        return tokens;
+    }
+
+    private static double Time(Action prepare, Action action)
+    {
+        List<double> times = [];
+        for (int i = 0; i <= Rounds; i++)
+        {
+            prepare();
+            long start = Stopwatch.GetTimestamp();
+            action();
+            if (i > 0)
+                times.Add(Stopwatch.GetElapsedTime(start).TotalMilliseconds);
+        }
+
+        return Median(times);
+    }
+
+    private static double Median(List<double> values)
+    {
+        values.Sort();
+        int middle = values.Count / 2;
+        return values.Count % 2 == 1 ? values[middle] : (values[middle - 1] + values[middle]) / 2;
+    }
+}

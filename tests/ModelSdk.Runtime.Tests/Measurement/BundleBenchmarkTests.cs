@@ -1,0 +1,49 @@
+using System.Text.Json;
+
+using ModelSdk.Runtime.Bundles;
+using ModelSdk.Runtime.Measurement;
+using ModelSdk.Runtime.Tests.Fixtures;
+
+namespace ModelSdk.Runtime.Tests.Measurement;
+
+public class BundleBenchmarkTests(RandomBundle bundle) : IClassFixture<RandomBundle>
+{
+    [Fact]
+    public async Task A_report_holds_every_measurement_under_its_name()
+    {
+        BenchmarkReport report = await BundleBenchmark.RunAsync(bundle.Folder, threads: 1, TestContext.Current.CancellationToken);
+        using JsonDocument json = JsonDocument.Parse(report.ToJson());
+        JsonElement root = json.RootElement;
+
+        Assert.True(root.GetProperty("readBandwidthGBs").GetDouble() > 0.1);
+        Assert.True(root.GetProperty("loadMs").GetDouble() > 0);
+        Assert.True(root.GetProperty("rssMb").GetDouble() > 1);
+        Assert.Equal(["base", "arithmetic", "arithmetic2"], root.GetProperty("decode").EnumerateArray().Select(d => d.GetProperty("mode").GetString()!));
+        foreach (JsonElement decode in root.GetProperty("decode").EnumerateArray())
+        {
+            double step = decode.GetProperty("msPerStep").GetDouble();
+            Assert.True(step > 0);
+            Assert.Equal(1000 / step, decode.GetProperty("tokensPerSecond").GetDouble(), 1e-6);
+            double floor = root.GetProperty("weightBytesPerToken").GetInt64() / (root.GetProperty("readBandwidthGBs").GetDouble() * 1e6);
+            Assert.Equal(floor / step, decode.GetProperty("rooflineFraction").GetDouble(), 1e-6);
+            Assert.Equal(1, decode.GetProperty("streams").GetInt32());
+            Assert.True(decode.GetProperty("contextTokens").GetInt32() > 0);
+        }
+
+        Assert.Equal(128, root.GetProperty("prefill")[0].GetProperty("tokens").GetInt32());
+        JsonElement first = root.GetProperty("timeToFirstToken");
+        Assert.True(first.GetProperty("reasonShared").GetDouble() < first.GetProperty("reasonReencoded").GetDouble());
+        Assert.True(first.GetProperty("base").GetDouble() > 0);
+    }
+
+    [Fact]
+    public void Weights_read_per_token_count_tied_bytes_once_and_leave_out_tables()
+    {
+        BundleManifest manifest = bundle.Model.Bundle;
+        long tables = manifest.Weights.Tensors.Where(t => t.Name.StartsWith("rotary.", StringComparison.Ordinal)).Sum(t => t.Bytes);
+        long distinct = manifest.Weights.Tensors.DistinctBy(t => t.Offset).Sum(t => t.Bytes);
+
+        Assert.True(tables > 0);
+        Assert.Equal(distinct - tables, BundleBenchmark.WeightBytesPerToken(manifest));
+    }
+}
