@@ -1,1 +1,1 @@
-return 0;
+return await ModelSdk.Compiler.Commands.CommandLine.RunAsync(args).ConfigureAwait(false);

@@ -18,6 +18,12 @@ public static partial class DiagnosticCodes
     /// <summary>An example has more tokens than the context.</summary>
     public const string ExampleTooLong = "MDL3013";
 
+    /// <summary>Questions of the evaluation data are in the training data.</summary>
+    public const string EvaluationQuestionTrained = "MDL3014";
+
+    /// <summary>An adapter is trained on prompts too, which the runtime does not do.</summary>
+    public const string UnmaskedAdapter = "MDL3015";
+
     /// <summary>A setting of the training contradicts the model or another setting.</summary>
     public const string TrainingSettingInvalid = "MDL3020";
 
@@ -34,6 +40,8 @@ public static partial class DiagnosticCodes
         new(DataLineInvalid, "A line of a data file is malformed"),
         new(DataEmpty, "A data file holds no example"),
         new(ExampleTooLong, "An example has more tokens than the context"),
+        new(EvaluationQuestionTrained, "Evaluation questions are in the training data"),
+        new(UnmaskedAdapter, "An adapter is trained on prompts too"),
         new(TrainingSettingInvalid, "A setting of the training contradicts the model or another setting"),
         new(LossNotFinite, "The loss or the gradients became NaN or infinite"),
         new(CheckpointInvalid, "A training checkpoint is damaged or belongs to another run"),

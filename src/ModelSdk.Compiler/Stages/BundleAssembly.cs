@@ -1,0 +1,103 @@
+using ModelSdk.Compiler.Evaluation;
+using ModelSdk.Compiler.Store;
+using ModelSdk.Manifest;
+using ModelSdk.Onnx.Graphs;
+using ModelSdk.Onnx.Quantization;
+using ModelSdk.Runtime.Bundles;
+
+namespace ModelSdk.Compiler.Stages;
+
+/// <summary>Puts a bundle's folder together: weights, graphs, tokenizer, and model.json with the digest of every file.</summary>
+internal static class BundleAssembly
+{
+    private static readonly string[] s_textFiles = ["tokenizer.json", "tokenizer_config.json", "chat_template.jinja"];
+
+    /// <summary>The settings that a bundle carries and a draft for evaluation does not need: name, budgets, default mode, answer.</summary>
+    public sealed record Face(string Name, string DefaultMode, IReadOnlyList<BundleBudget> Budgets, BundleAnswer Answer, int AnswerTokens);
+
+    /// <summary>A bundle's face for evaluation, the same for every manifest: what is measured depends on none of it.</summary>
+    public static Face Draft { get; } = new("Draft", BundleManifest.BaseMode, [], new BundleAnswer("text"), 16);
+
+    /// <summary>The face that the manifest describes.</summary>
+    public static Face Of(ModelManifest manifest) => new(
+        manifest.Name,
+        manifest.DefaultMode,
+        [.. manifest.Budgets.Select(b => new BundleBudget(b.Name, b.Tokens))],
+        new BundleAnswer(manifest.Answer.Type.ToString().ToLowerInvariant(), manifest.Answer.Type == AnswerType.Choice ? [.. manifest.Answer.Choices.Select(c => c.Text)] : null),
+        manifest.AnswerTokens);
+
+    /// <summary>Writes the bundle.</summary>
+    /// <param name="inputs">What is compiled.</param>
+    /// <param name="resolved">Tokenizer files.</param>
+    /// <param name="quantized">The weights.</param>
+    /// <param name="exported">The graphs.</param>
+    /// <param name="face">Name, budgets, default mode and answer.</param>
+    /// <param name="results">What was measured; null when nothing was.</param>
+    /// <param name="folder">Created when missing.</param>
+    public static BundleManifest Write(CompileInputs inputs, StoreEntry resolved, StoreEntry quantized, StoreEntry exported, Face face, EvaluationResults? results, string folder)
+    {
+        Directory.CreateDirectory(folder);
+        QuantizedModel model = QuantizedModel.Open(quantized.Folder);
+        ExportedGraphs graphs = ExportedGraphs.Read(exported.File(ExportedGraphs.FileName));
+        List<string> files = [];
+        void Copy(string source, string relative)
+        {
+            string target = Path.Combine(folder, relative);
+            Directory.CreateDirectory(Path.GetDirectoryName(target)!);
+            File.Copy(source, target, overwrite: true);
+            files.Add(relative);
+        }
+
+        Copy(model.WeightsPath, QuantizedModel.WeightsFileName);
+        foreach (string file in graphs.Files)
+        {
+            Copy(exported.File(file), file);
+        }
+
+        string baseFolder = resolved.File(ResolveStage.BaseFolder);
+        foreach (string file in s_textFiles.Where(f => File.Exists(Path.Combine(baseFolder, f))))
+        {
+            Copy(Path.Combine(baseFolder, file), file);
+        }
+
+        PromptSettings prompt = inputs.Manifest.Prompt;
+        BundleManifest manifest = new BundleManifest
+        {
+            Name = face.Name,
+            Compiler = CompilerVersion.Text,
+            Architecture = model.Architecture,
+            Context = inputs.Context,
+            Quantization = new BundleQuantization(Text(model.Options.Weights), model.Options.Block, Text(model.Options.Embeddings)),
+            Weights = new BundleWeights(QuantizedModel.WeightsFileName, model.Tensors),
+            BaseGraph = GraphExporter.BaseGraphName,
+            Adapters = graphs.Adapters,
+            DefaultMode = face.DefaultMode,
+            Budgets = face.Budgets,
+            Answer = face.Answer,
+            AnswerTokens = face.AnswerTokens,
+            Prompt = new BundlePrompt(prompt.System, prompt.Budget, prompt.ThinkOpen, prompt.ThinkClose, prompt.ForceAnswer),
+            EosTokens = EndTokens.Of(baseFolder, new PromptEncoder(baseFolder, prompt.System)),
+            Measured = Measured(results),
+        }.Seal(folder, files);
+        manifest.Write(folder);
+        return manifest;
+    }
+
+    private static SortedDictionary<string, BundleMeasurement> Measured(EvaluationResults? results)
+    {
+        SortedDictionary<string, BundleMeasurement> measured = new(StringComparer.Ordinal);
+        if (results is not null)
+        {
+            measured[BundleManifest.BaseMode] = Of(results.Base);
+            foreach ((string name, AdapterResult adapter) in results.Adapters)
+            {
+                measured[name] = Of(adapter.Deployed);
+            }
+        }
+
+        return measured;
+        static BundleMeasurement Of(ModeResult mode) => new(mode.Accuracy, mode.MeanTokens, mode.MedianTokens, mode.Examples);
+    }
+
+    private static string Text(WeightFormat format) => format.ToString().ToLowerInvariant();
+}

@@ -1,0 +1,127 @@
+using System.Text.Json;
+using System.Text.Json.Nodes;
+using ModelSdk.Compiler.Evaluation;
+using ModelSdk.Compiler.Store;
+using ModelSdk.Manifest;
+using ModelSdk.Onnx.Adapters;
+using ModelSdk.Onnx.Export;
+using ModelSdk.Onnx.Graphs;
+using ModelSdk.Onnx.Quantization;
+using ModelSdk.Runtime.Bundles;
+using ModelSdk.Training;
+
+namespace ModelSdk.Compiler.Stages;
+
+/// <summary>Writes a graph per mode over the one weight file, and runs what it wrote before it calls it done.</summary>
+internal static class ExportStage
+{
+    public const string ParityFile = "parity.json";
+
+    private const int Version = 1;
+    private const int ReferenceExamples = 8;
+
+    public static StageKey Key(CompileInputs inputs, StageKey quantize, IReadOnlyList<PlannedStage> sft)
+    {
+        StageKeyBuilder key = new StageKeyBuilder(StageNames.Export, Version)
+            .Add("quantize", quantize)
+            .Add("context", inputs.Context);
+        foreach (PlannedStage adapter in sft)
+        {
+            key.Add("adapter " + adapter.Adapter, adapter.Key);
+        }
+
+        return key.Build();
+    }
+
+    public static void Run(
+        CompileInputs inputs,
+        StoreEntry resolved,
+        StoreEntry quantized,
+        IReadOnlyList<StoreEntry> trained,
+        StageFolders folders,
+        Action<string, double> progress,
+        CancellationToken cancellationToken)
+    {
+        QuantizedModel model = QuantizedModel.Open(quantized.Folder);
+        GraphOptions options = new() { Context = inputs.Context };
+        progress("writing graphs", 0);
+        List<string> files = [GraphExporter.WriteBase(model, options, folders.Output)];
+        List<BundleAdapter> adapters = [];
+        foreach ((AdapterSettings adapter, StoreEntry entry) in inputs.Manifest.Adapters.Zip(trained))
+        {
+            BundleAdapter written = GraphExporter.WriteAdapter(model, LoraAdapter.Load(entry.Folder), adapter.Name, options, folders.Output);
+            adapters.Add(written);
+            files.AddRange([written.Graph, written.Weights]);
+        }
+
+        progress("computing reference logits in Torch", 0.2);
+        List<ReferenceLogits> references = References(inputs, resolved, trained, model, cancellationToken);
+        progress("running the graphs", 0.5);
+        VerificationReport report = ExportVerifier.Verify(model, folders.Output, adapters, options, references, cancellationToken: cancellationToken);
+        new ExportedGraphs(files, adapters).Write(Path.Combine(folders.Output, ExportedGraphs.FileName));
+        File.WriteAllText(Path.Combine(folders.Output, ParityFile), Summary(report).ToJsonString(new JsonSerializerOptions { WriteIndented = true, NewLine = "\n" }));
+        progress($"{report.Checks.Count} comparisons hold", 1);
+    }
+
+    // Real prompts with the answers that were trained: what the logits are for.
+    private static List<ReferenceLogits> References(CompileInputs inputs, StoreEntry resolved, IReadOnlyList<StoreEntry> trained, QuantizedModel model, CancellationToken cancellationToken)
+    {
+        List<ReferenceLogits> references = [];
+        if (trained.Count == 0)
+        {
+            return references;
+        }
+
+        PromptEncoder encoder = new(resolved.File(ResolveStage.BaseFolder), inputs.Manifest.Prompt.System);
+        using Transformer transformer = TorchModel.Load(model);
+        foreach ((AdapterSettings adapter, StoreEntry entry) in inputs.Manifest.Adapters.Zip(trained))
+        {
+            string data = resolved.File(ResolveStage.TrainingFile(adapter.Name));
+            SftDataset examples = SftDataset.Encode(
+                inputs.Training[adapter.Name].Path,
+                [.. TrainingData.Read(data).Take(ReferenceExamples)],
+                encoder.Tokenizer,
+                encoder.Template,
+                inputs.Manifest.Prompt.System,
+                inputs.Context);
+            using TorchDecoder plain = new(transformer);
+            using TorchDecoder adapted = new(transformer, LoraAdapter.Load(entry.Folder));
+            foreach (SftExample example in examples.Examples)
+            {
+                cancellationToken.ThrowIfCancellationRequested();
+                int[] tokens = [.. example.Prompt, .. examples.GenerationPrompt, .. example.Response];
+                references.Add(Reference(BundleManifest.BaseMode, plain, tokens, example.Prompt.Length));
+                references.Add(Reference(adapter.Name, adapted, tokens, example.Prompt.Length));
+            }
+        }
+
+        return references;
+    }
+
+    private static ReferenceLogits Reference(string mode, TorchDecoder decoder, int[] tokens, int start) =>
+        new(mode, tokens, start, [.. decoder.Logits(tokens, start).SelectMany(row => row)]);
+
+    // Per mode and comparison: the widest difference, as a share of the logits' root mean square, beside its bound.
+    private static JsonObject Summary(VerificationReport report)
+    {
+        JsonObject summary = [];
+        foreach (IGrouping<string, VerificationCheck> mode in report.Checks.GroupBy(c => c.Mode))
+        {
+            JsonObject widest = [];
+            foreach (IGrouping<string, VerificationCheck> kind in mode.GroupBy(c => c.Name))
+            {
+                widest[kind.Key] = new JsonObject
+                {
+                    ["positions"] = kind.Sum(c => c.Positions),
+                    ["difference"] = Math.Round(kind.Max(c => c.Difference), 7),
+                    ["bound"] = kind.Max(c => c.Bound),
+                    ["argmaxAgreement"] = Math.Round(kind.Sum(c => c.ArgmaxAgreement * c.Positions) / kind.Sum(c => c.Positions), 5),
+                };
+            }
+
+            summary[mode.Key] = widest;
+        }
+
+        return summary;
+    }
+}

@@ -1,7 +1,0 @@
-namespace ModelSdk.Compiler.Tests;
-
-public class PlaceholderTests
-{
-    [Fact]
-    public void Assembly_loads() => Assert.NotNull(typeof(PlaceholderTests).Assembly.FullName);
-}

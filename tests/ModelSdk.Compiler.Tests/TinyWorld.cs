@@ -1,0 +1,158 @@
+using System.Globalization;
+using System.Text;
+using System.Text.Json;
+using System.Text.Json.Nodes;
+using ModelSdk.Onnx.Checkpoints;
+using ModelSdk.Runtime.Bundles;
+
+namespace ModelSdk.Compiler.Tests;
+
+/// <summary>
+/// A model small enough to compile in seconds: a random base (2 layers, width 32), a byte-level tokenizer without merges, 40 training
+/// lines and 8 questions. It learns nothing; what is tested is the compile around it.
+/// </summary>
+internal sealed class TinyWorld : IDisposable
+{
+    private readonly TemporaryFolder _folder = new();
+
+    public TinyWorld()
+    {
+        WriteBase(_folder["project", "base"], seed: 1);
+        WriteData("train.jsonl", 0, 40, withTrace: true);
+        WriteData("test.jsonl", 40, 8, withTrace: false);
+        Save();
+    }
+
+    /// <summary>The manifest as JSON; change it and <see cref="Save"/>.</summary>
+    public JsonObject Manifest { get; } = JsonNode.Parse("""
+        {
+          "name": "Tiny",
+          "base": "base",
+          "context": 160,
+          "quantization": { "weights": "int4", "block": 32, "embeddings": "int8" },
+          "adapters": {
+            "sums": { "train": "train.jsonl", "rank": 4, "alpha": 8, "sft": { "steps": 6, "batchSize": 8, "learningRate": 0.003, "checkpointEverySteps": 2 } }
+          },
+          "budgets": { "short": 16 },
+          "answer": "integer",
+          "evaluation": { "data": "test.jsonl", "maxTokens": 12 }
+        }
+        """)!.AsObject();
+
+    public string Project => _folder["project"];
+
+    public string ManifestPath => _folder["project", "tiny.model.json"];
+
+    public string Store => _folder["store"];
+
+    public string Output => _folder["out", "tiny"];
+
+    public string this[params string[] parts] => _folder[parts];
+
+    public void Save() => File.WriteAllText(ManifestPath, Manifest.ToJsonString(new JsonSerializerOptions { WriteIndented = true }));
+
+    public void WriteData(string file, int first, int count, bool withTrace)
+    {
+        StringBuilder lines = new();
+        for (int i = first; i < first + count; i++)
+        {
+            int a = i % 7;
+            int b = (i * 3) % 5;
+            string question = string.Create(CultureInfo.InvariantCulture, $"{i}: {a}+{b}?");
+            string trace = withTrace ? string.Create(CultureInfo.InvariantCulture, $$""",{"role":"assistant","content":"<think>{{a}}+{{b}}={{a + b}}</think>\n\n{{a + b}}"}""") : "";
+            lines.Append(CultureInfo.InvariantCulture, $$"""{"messages":[{"role":"user","content":"{{question}}"}{{trace}}],"answer":"{{a + b}}"}""").Append('\n');
+        }
+
+        File.WriteAllText(Path.Combine(Project, file), lines.ToString());
+    }
+
+    public void Dispose() => _folder.Dispose();
+
+    private static void WriteBase(string folder, int seed)
+    {
+        Directory.CreateDirectory(folder);
+        TransformerConfig config = new("qwen2", 264, 32, 64, 2, 2, 1, 16, 256, 10000, 1e-6, true);
+        Random random = new(seed);
+        Dictionary<string, float[]> weights = new(StringComparer.Ordinal);
+        foreach ((string name, long[] shape) in Qwen2Tensors.Of(config))
+        {
+            bool norm = name.Contains("norm", StringComparison.Ordinal);
+            weights[name] = [.. Enumerable.Range(0, (int)shape.Aggregate(1L, (x, y) => x * y)).Select(_ => norm ? 1f : (float)((random.NextDouble() - 0.5) * 0.4))];
+        }
+
+        CheckpointWriter.Write(folder, config, name => weights[name]);
+        File.WriteAllText(Path.Combine(folder, "tokenizer.json"), Tokenizer().ToJsonString());
+        File.WriteAllText(Path.Combine(folder, "tokenizer_config.json"), new JsonObject
+        {
+            ["chat_template"] = "{% for message in messages %}{{'<|im_start|>' + message['role'] + '\n' + message['content'] + '<|im_end|>' + '\n'}}{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}",
+            ["eos_token"] = "<|im_end|>",
+            ["tokenizer_class"] = "Qwen2Tokenizer",
+        }.ToJsonString());
+        File.WriteAllText(Path.Combine(folder, "generation_config.json"), """{ "eos_token_id": [258, 256] }""");
+    }
+
+    private static JsonObject Tokenizer()
+    {
+        JsonObject vocabulary = [];
+        int next = 0;
+        foreach (char c in ByteAlphabet())
+        {
+            vocabulary[c.ToString()] = next++;
+        }
+
+        JsonObject Bytes() => new() { ["type"] = "ByteLevel", ["add_prefix_space"] = false, ["trim_offsets"] = false, ["use_regex"] = false };
+        return new JsonObject
+        {
+            ["version"] = "1.0",
+            ["added_tokens"] = new JsonArray([.. ((string[])["<|endoftext|>", "<|im_start|>", "<|im_end|>", "<think>", "</think>"]).Select((text, i) => (JsonNode)new JsonObject
+            {
+                ["id"] = 256 + i,
+                ["content"] = text,
+                ["single_word"] = false,
+                ["lstrip"] = false,
+                ["rstrip"] = false,
+                ["normalized"] = false,
+                ["special"] = i < 3,
+            })]),
+            ["normalizer"] = new JsonObject { ["type"] = "NFC" },
+            ["pre_tokenizer"] = new JsonObject
+            {
+                ["type"] = "Sequence",
+                ["pretokenizers"] = new JsonArray(
+                    new JsonObject
+                    {
+                        ["type"] = "Split",
+                        ["pattern"] = new JsonObject { ["Regex"] = @"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+" },
+                        ["behavior"] = "Isolated",
+                        ["invert"] = false,
+                    },
+                    Bytes()),
+            },
+            ["post_processor"] = Bytes(),
+            ["decoder"] = Bytes(),
+            ["model"] = new JsonObject
+            {
+                ["type"] = "BPE",
+                ["dropout"] = null,
+                ["unk_token"] = null,
+                ["continuing_subword_prefix"] = "",
+                ["end_of_word_suffix"] = "",
+                ["fuse_unk"] = false,
+                ["byte_fallback"] = false,
+                ["vocab"] = vocabulary,
+                ["merges"] = new JsonArray(),
+            },
+        };
+    }
+
+    // The alphabet of byte-level BPE: printable bytes stand for themselves, the others for characters from U+0100 on.
+    private static IEnumerable<char> ByteAlphabet()
+    {
+        int shifted = 256;
+        for (int b = 0; b < 256; b++)
+        {
+            bool printable = b is (>= '!' and <= '~') or (>= 0xA1 and <= 0xAC) or (>= 0xAE and <= 0xFF);
+            yield return (char)(printable ? b : shifted++);
+        }
+    }
+}
