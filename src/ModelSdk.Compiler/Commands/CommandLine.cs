@@ -2,6 +2,7 @@ using System.CommandLine;
 using System.Text;
 using ModelSdk.Compiler.Logging;
 using ModelSdk.Manifest;
+using ModelSdk.Training;
 
 namespace ModelSdk.Compiler.Commands;
 
@@ -70,6 +71,7 @@ internal static class CommandLine
         AggregateException { InnerExceptions.Count: > 0 } several => Describe(several.InnerExceptions[0]),
         CompilerException known => known.ToDiagnostic(),
         ModelFormatException format => new(DiagnosticLevel.Error, format.Code, format.Message, format.Path),
+        TrainingException data => new(DiagnosticLevel.Error, data.Code, data.Message, data.Path, data.Line, data.Line > 0 ? 1 : 0),
         ModelSdkException known => new(DiagnosticLevel.Error, known.Code, known.Message),
         IOException or UnauthorizedAccessException => new(DiagnosticLevel.Error, DiagnosticCodes.StoreNotAccessible, exception.Message),
         OutOfMemoryException => new(DiagnosticLevel.Error, DiagnosticCodes.CompilerDefect, "There is not enough memory for this model. `modelc plan` shows what each stage needs."),

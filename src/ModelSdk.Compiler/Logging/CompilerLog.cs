@@ -19,7 +19,7 @@ public enum LogFormat
 /// <param name="format">Text or JSON lines.</param>
 public sealed class CompilerLog(TextWriter output, LogFormat format)
 {
-    private static readonly TimeSpan s_progressInterval = TimeSpan.FromMilliseconds(500);
+    private static readonly TimeSpan s_progressInterval = TimeSpan.FromMilliseconds(100);
     private static readonly TimeSpan s_textProgressInterval = TimeSpan.FromSeconds(3);
 
     private readonly Lock _gate = new();
