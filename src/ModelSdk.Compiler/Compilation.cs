@@ -1,5 +1,4 @@
 using System.Text.Json.Nodes;
-using ModelSdk.Compiler.Evaluation;
 using ModelSdk.Compiler.Logging;
 using ModelSdk.Compiler.Reports;
 using ModelSdk.Compiler.Stages;

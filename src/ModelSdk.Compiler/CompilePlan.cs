@@ -1,6 +1,5 @@
 using ModelSdk.Compiler.Stages;
 using ModelSdk.Compiler.Store;
-using ModelSdk.Manifest;
 
 namespace ModelSdk.Compiler;
 

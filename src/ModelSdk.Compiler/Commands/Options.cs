@@ -1,5 +1,4 @@
 using System.CommandLine;
-using System.CommandLine.Parsing;
 using ModelSdk.Compiler.Logging;
 using ModelSdk.Compiler.Store;
 

@@ -1,4 +1,3 @@
-using ModelSdk.Compiler.Stages;
 using ModelSdk.Manifest;
 using ModelSdk.Runtime.Text;
 using ModelSdk.Training;

@@ -4,7 +4,6 @@ using ModelSdk.Manifest;
 using ModelSdk.Onnx.Adapters;
 using ModelSdk.Onnx.Quantization;
 using ModelSdk.Runtime;
-using ModelSdk.Runtime.Text;
 using ModelSdk.Training;
 
 namespace ModelSdk.Compiler.Stages;

@@ -4,7 +4,6 @@ using ModelSdk.Compiler.Evaluation;
 using ModelSdk.Compiler.Logging;
 using ModelSdk.Compiler.Store;
 using ModelSdk.Manifest;
-using ModelSdk.Runtime.Text;
 using ModelSdk.Training;
 
 namespace ModelSdk.Compiler.Stages;

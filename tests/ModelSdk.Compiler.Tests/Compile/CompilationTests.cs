@@ -6,7 +6,7 @@ using ModelSdk.Runtime.Bundles;
 
 namespace ModelSdk.Compiler.Tests.Compile;
 
-[Collection(CompileCollection.Name)]
+[Collection(OneAtATime.Name)]
 public sealed class CompilationTests(CompiledTiny compiled)
 {
     private static CancellationToken Token => TestContext.Current.CancellationToken;

@@ -43,7 +43,7 @@ public sealed class CompiledTiny : IAsyncLifetime
 
 /// <summary>Everything that trains or decodes runs in this collection, one test after another: two torches at once slow each other down many times.</summary>
 [CollectionDefinition(Name)]
-public sealed class CompileCollection : ICollectionFixture<CompiledTiny>
+public sealed class OneAtATime : ICollectionFixture<CompiledTiny>
 {
     public const string Name = "compile";
 }

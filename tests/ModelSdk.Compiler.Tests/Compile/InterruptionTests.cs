@@ -2,7 +2,7 @@ using System.Text.Json;
 
 namespace ModelSdk.Compiler.Tests.Compile;
 
-[Collection(CompileCollection.Name)]
+[Collection(OneAtATime.Name)]
 public sealed class InterruptionTests(CompiledTiny compiled)
 {
     [Fact]
