@@ -44,7 +44,7 @@ public class ErrorTests
         Assert.Contains("Unhandled exception: the disk has gone", crashed.Text);
 
         Error missing = Assert.Single((await project.Build("-p:ModelSdkCompilerPath=/nowhere/modelc.dll")).Failed().Errors);
-        Assert.Equal("MDL5301", missing.Code);
+        Assert.Equal("MDL5302", missing.Code);
         Assert.Contains("/nowhere/modelc.dll", missing.Text);
     }
 

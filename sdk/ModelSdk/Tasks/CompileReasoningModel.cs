@@ -70,9 +70,10 @@ public sealed class CompileReasoningModel : Microsoft.Build.Utilities.Task, ICan
         int exitCode;
         try
         {
+            if (!File.Exists(compilerPath)) throw new FileNotFoundException("The file does not exist. Restore the packages again.");
             exitCode = process.Run(host, [compilerPath, "@" + responseFile], environment, ReadLine, report.ToolError);
         }
-        catch (Exception e) when (e is System.ComponentModel.Win32Exception or IOException)
+        catch (Exception e) when (e is System.ComponentModel.Win32Exception or FileNotFoundException)
         {
             Log.LogError(null, DiagnosticCodes.CompilerNotStarted, null, DiagnosticCodes.HelpLink(DiagnosticCodes.CompilerNotStarted), ManifestPath, 0, 0, 0, 0,
                 "The model compiler '{0}' could not be started with '{1}': {2}", compilerPath, host, e.Message);
