@@ -13,7 +13,7 @@ assert u.unidata_version == "14.0.0", u.unidata_version
 ROOT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "src", "ModelSdk.Runtime", "Text")
 
 # Characters with a combining class or a composition that Unicode 10.0 to 14.0 added.
-AFTER_9 = """7fd 898-89f 8ca-8d3 9fe c3c eba 1715 1abf-1ace 1df6-1df9 1dfa a82c 10d24-10d27 10eab-10eac 10f46-10f50
+AFTER_9 = """7fd 898-89f 8ca-8d3 9fe c3c d3b-d3c eba 1715 1abf-1ace 1df6-1df9 1dfa a82c 10d24-10d27 10eab-10eac 10f46-10f50
 10f82-10f85 11070 1133b 1145e 11839-1183a 11938 1193d-1193e 11943 119e0 11a34 11a47 11a99 11d42 11d44-11d45 11d97
 16ff0-16ff1 1e130-1e136 1e2ae 1e2ec-1e2ef"""
 later = set()
