@@ -1,11 +1,10 @@
-using System.Globalization;
 using MathTutor.Recipe;
 using MathTutor.Recipe.Pretraining;
 using MathTutor.Recipe.World;
 
 // Makes what samples/MathTutor ships: data files, tokenizer, base checkpoint. See README.md.
 const string Usage = """
-    usage: MathTutor.Recipe VERB [--out DIR] [--tokens N] [--work DIR]
+    usage: MathTutor.Recipe VERB [--out DIR] [--work DIR]
       world       data files             (default DIR: samples/MathTutor/data)
       tokenizer   tokenizer files        (default DIR: samples/MathTutor/base)
       pretrain    base checkpoint        (default DIR: samples/MathTutor/base; about 30 minutes; goes on where it was stopped)
@@ -16,11 +15,6 @@ string sample = Path.Combine(Directory.GetCurrentDirectory(), "samples", "MathTu
 string verb = args.FirstOrDefault() ?? "";
 var options = new PretrainingOptions();
 string? folder = Option("--out");
-if (Option("--tokens") is { } tokens)
-{
-    options = options with { Tokens = long.Parse(tokens, CultureInfo.InvariantCulture) };
-}
-
 switch (verb)
 {
     case "world":
@@ -38,7 +32,7 @@ switch (verb)
         var mixture = new Mixture(new Dice(3), data.HeldOut, data.SmallTalk);
         for (int i = 0; i < 40; i++)
         {
-            Console.WriteLine(mixture.Next(PretrainingOptions.Diet(1)).Text + "\n----");
+            Console.WriteLine(mixture.Next(options.Diet(options.Tokens)).Text + "\n----");
         }
 
         return 0;

@@ -3,9 +3,10 @@ using MathTutor.Recipe.World;
 namespace MathTutor.Recipe.Pretraining;
 
 /// <summary>What the base reads at one point of its training.</summary>
+/// <param name="Usual">Most worked problems are at least so deep.</param>
 /// <param name="Deepest">Deepest problem.</param>
 /// <param name="Checks">Shares of 0, 1, 2, 3 checks in worked text.</param>
-internal sealed record Diet(int Deepest, IReadOnlyList<double> Checks);
+internal sealed record Diet(int Usual, int Deepest, IReadOnlyList<double> Checks);
 
 /// <summary>
 /// The base's training text: direct answers in chat form, worked problems outside of any chat (the latent step skill that an adapter
@@ -55,7 +56,10 @@ internal sealed class Mixture(Dice dice, HeldOut heldOut, IReadOnlyList<(string 
     /// <summary>A problem with its steps, as a book prints it or as a thought between tags.</summary>
     private Document Worked(Diet diet)
     {
-        (Story story, string asked) = Tell(dice.Between(dice.Chance(0.1) ? 0 : 1, dice.Chance(0.8) ? Math.Min(6, diet.Deepest) : diet.Deepest));
+        // First stage: mostly up to 6, second stage: mostly 5 and deeper.
+        int least = diet.Usual > 1 && dice.Chance(0.6) ? diet.Usual : dice.Chance(0.1) ? 0 : 1;
+        int deepest = diet.Usual > 1 || !dice.Chance(0.8) ? diet.Deepest : Math.Min(6, diet.Deepest);
+        (Story story, string asked) = Tell(dice.Between(least, deepest));
         int checks = Reasoning.Checks(dice, diet.Checks);
         bool book = dice.Chance(0.5);
         var spans = new List<Span>();

@@ -26,7 +26,7 @@ internal static class Pretrainer
         var probes = new Probes(batches, data.HeldOut, 64);
         log(string.Create(CultureInfo.InvariantCulture, $"{BaseFiles.Count(model) / 1e6:0.00}M parameters, {tokenizer.Count} tokens in the vocabulary, {options.Tokens / 1e6:0.0}M tokens to read"));
 
-        // A pool's text depends on its number and on the share done alone, so that a resumed training reads the same. It is made on this
+        // A pool's text depends on its number and on the tokens read before it alone, so that a resumed training reads the same. It is made on this
         // thread: TorchSharp frees a Scalar while a native call still reads it when another thread's garbage collection comes between.
         Progress at = state.Load() ?? new Progress(0, 0, 0, 0);
         adam.Steps = at.Steps;
@@ -34,7 +34,7 @@ internal static class Pretrainer
         {
             var dice = Dice.For((ulong)options.Seed, string.Create(CultureInfo.InvariantCulture, $"pool {at.Pools}"));
             var mixture = new Mixture(dice, data.HeldOut, data.SmallTalk);
-            Diet diet = PretrainingOptions.Diet(Done(at, options));
+            Diet diet = options.Diet(at.Tokens);
             return batches.Next(dice, () => mixture.Next(diet));
         }
 
@@ -49,7 +49,7 @@ internal static class Pretrainer
                 Tensor mean = model.Loss(batch);
                 mean.backward();
                 GradientClipping.Clip(model.Parameters.Select(p => p.Value), options.MaxGradientNorm);
-                double rate = options.Rate(Done(at, options));
+                double rate = options.Rate(at.Tokens);
                 muon.Step(options.MatrixRate * rate);
                 adam.Step(options.OtherRate * rate);
                 (loss, weight) = ((loss * 0.98) + mean.item<float>(), (weight * 0.98) + 1);
@@ -79,6 +79,4 @@ internal static class Pretrainer
         BaseFiles.Write(model, baseFolder);
         log(string.Create(CultureInfo.InvariantCulture, $"{at.Steps} steps, {at.Tokens} tokens, {at.Seconds + clock.Elapsed.TotalSeconds:0} s -> {baseFolder}"));
     }
-
-    private static double Done(Progress at, PretrainingOptions options) => Math.Min(1, (double)at.Tokens / options.Tokens);
 }
