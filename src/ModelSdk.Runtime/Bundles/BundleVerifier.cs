@@ -112,10 +112,14 @@ internal sealed class VerifiedNote
         _content = content;
     }
 
+    /// <summary>Where notes lie; null where the user has no such folder, so that every load hashes.</summary>
+    public static string? Folder { get; set; } = Environment.GetFolderPath(Environment.SpecialFolder.LocalApplicationData) is { Length: > 0 } cache
+        ? Path.Combine(cache, "modelsdk", "verified")
+        : null;
+
     public static VerifiedNote? For(string bundleFolder, BundleManifest manifest)
     {
-        string cache = Environment.GetFolderPath(Environment.SpecialFolder.LocalApplicationData);
-        if (cache.Length == 0)
+        if (Folder is null)
             return null;
         string folder = Path.GetFullPath(bundleFolder);
         StringBuilder content = new();
@@ -127,7 +131,7 @@ internal sealed class VerifiedNote
         }
 
         string name = Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(folder)));
-        return new VerifiedNote(Path.Combine(cache, "modelsdk", "verified", name), content.ToString());
+        return new VerifiedNote(Path.Combine(Folder, name), content.ToString());
     }
 
     public bool IsCurrent()
