@@ -143,7 +143,7 @@ public static class BlockQuantizer
 
         // The extreme is mapped to +-reach: below the range's end the range is not used up, above it the extreme is clipped.
         // 35/5 = 7 and 127 (positive sign) are plain round-to-nearest; 40/5 = 8 and 128 (negative sign) use the full range.
-        float best = float.NegativeInfinity;
+        float best = float.PositiveInfinity;
         float bestInverse = 0;
         for (int i = 0; i < Candidates / 2; i++)
         {
@@ -157,33 +157,36 @@ public static class BlockQuantizer
     }
 
     /// <summary>
-    /// With the codes q of one candidate fixed, the best scale is s = sum(wq)/sum(qq) and the squared error is
-    /// sum(ww) - sum(wq)^2/sum(qq): so the candidate with the greatest sum(wq)^2/sum(qq) wins.
+    /// With the codes q of a trial scale t and r = w - tq fixed, the best scale is t + sum(rq)/sum(qq), and the squared error it
+    /// leaves is sum(rr) - sum(rq)^2/sum(qq). Working on the remainder r keeps single precision exact enough for 8 bits too.
     /// </summary>
     private static void Consider(ReadOnlySpan<float> values, float inverse, int bits, ref float best, ref float bestInverse, ref float scale)
     {
+        float trial = 1 / inverse;
         Vector256<float> low = Vector256.Create(bits == 4 ? -8f : -128f);
         Vector256<float> high = Vector256.Create(bits == 4 ? 7f : 127f);
         Vector256<float> factor = Vector256.Create(inverse);
-        Vector256<float> wq = Vector256<float>.Zero;
+        Vector256<float> step = Vector256.Create(trial);
+        Vector256<float> rr = Vector256<float>.Zero;
+        Vector256<float> rq = Vector256<float>.Zero;
         Vector256<float> qq = Vector256<float>.Zero;
         foreach (Vector256<float> w in MemoryMarshal.Cast<float, Vector256<float>>(values))
         {
             Vector256<float> q = Vector256.Min(Vector256.Max(Vector256.Round(w * factor), low), high);
-            wq += w * q;
+            Vector256<float> r = w - (q * step);
+            rr += r * r;
+            rq += r * q;
             qq += q * q;
         }
 
-        float dot = Sum(wq);
+        float dot = Sum(rq);
         float norm = Sum(qq);
-        if (norm <= 0)
-            return;
-        float gain = dot / norm * dot;
-        if (gain > best)
+        float error = Sum(rr) - (dot / norm * dot);
+        if (error < best)
         {
-            best = gain;
+            best = error;
             bestInverse = inverse;
-            scale = dot / norm;
+            scale = trial + (dot / norm);
         }
     }
 

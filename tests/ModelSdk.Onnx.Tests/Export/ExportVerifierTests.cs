@@ -40,6 +40,55 @@ public sealed class ExportVerifierTests(ITestOutputHelper output) : IDisposable
         Assert.Equal(["think"], Directory.GetDirectories(Path.Combine(model.Folder, "adapters")).Select(Path.GetFileName));
     }
 
+    [Fact]
+    public void Wrong_reference_logits_fail_with_mode_and_amount()
+    {
+        TransformerConfig config = TinyModel.Config();
+        GraphOptions options = new() { Context = Context };
+        (QuantizedModel model, BundleAdapter written, LoraAdapter adapter) = Export(config, WeightFormat.Int4, options);
+        int[] ids = TinyModel.Tokens(config, 20);
+
+        // The base's logits are not the adapter's.
+        ReferenceLogits wrong = BaseReference(model, ids) with { Mode = "think" };
+        var e = Assert.Throws<ExportException>(() => ExportVerifier.Verify(model, model.Folder, [written], options, [wrong], null, TestContext.Current.CancellationToken));
+
+        Assert.Equal("MDL4030", e.Code);
+        Assert.Contains("Mode think: \"ONNX Runtime = reference\"", e.Message, StringComparison.Ordinal);
+        Assert.Matches(@"is \d[\d.e+-]* of the logits' root mean square; allowed is 0.25", e.Message);
+        // An adapter that starts at another token is another computation, too.
+        ReferenceLogits shifted = MaskedReference(model, GraphExporter.AsDeployed(model, adapter), ids, 8);
+        shifted = shifted with { Start = 9, Logits = shifted.Logits[config.VocabularySize..] };
+        Assert.Throws<ExportException>(() => ExportVerifier.Verify(model, model.Folder, [written], options, [shifted], null, TestContext.Current.CancellationToken));
+    }
+
+    [Fact]
+    public void A_damaged_graph_fails_naming_the_file()
+    {
+        GraphOptions options = new() { Context = Context };
+        (QuantizedModel model, BundleAdapter written, _) = Export(TinyModel.Config(), WeightFormat.Int4, options);
+        string path = Path.Combine(model.Folder, written.Graph);
+        File.WriteAllBytes(path, File.ReadAllBytes(path)[..^500]);
+
+        var e = Assert.Throws<ExportException>(() => ExportVerifier.Verify(model, model.Folder, [written], options, [], null, TestContext.Current.CancellationToken));
+
+        Assert.Equal("MDL4031", e.Code);
+        Assert.Contains("think.onnx", e.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Damaged_adapter_weights_fail_against_the_reference()
+    {
+        GraphOptions options = new() { Context = Context };
+        (QuantizedModel model, BundleAdapter written, LoraAdapter adapter) = Export(TinyModel.Config(), WeightFormat.Int4, options);
+        int[] ids = TinyModel.Tokens(model.Architecture, 20);
+        ReferenceLogits reference = MaskedReference(model, GraphExporter.AsDeployed(model, adapter), ids, 5);
+        GraphExporter.WriteAdapter(model, adapter with { Alpha = 3 * adapter.Alpha }, "think", options, model.Folder);
+
+        var e = Assert.Throws<ExportException>(() => ExportVerifier.Verify(model, model.Folder, [written], options, [reference], null, TestContext.Current.CancellationToken));
+
+        Assert.Equal("MDL4030", e.Code);
+    }
+
     private (QuantizedModel Model, BundleAdapter Written, LoraAdapter Adapter) Export(TransformerConfig config, WeightFormat weights, GraphOptions options)
     {
         using var checkpoint = TinyModel.Write(folder["base"], config);

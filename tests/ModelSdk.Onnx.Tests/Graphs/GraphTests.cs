@@ -76,6 +76,95 @@ public sealed class GraphTests : IDisposable
         Assert.True(MaxDifference(without, logits) / spread > 0.5, "The adapter changes nothing.");
     }
 
+    [Fact]
+    public void No_position_asked_for_gives_no_logits_and_still_fills_the_cache()
+    {
+        TransformerConfig config = TinyModel.Config();
+        QuantizedModel model = Quantize(config, WeightFormat.Int4, WeightFormat.Int8);
+        GraphExporter.WriteBase(model, new GraphOptions { Context = Context }, folder["model"]);
+        int[] ids = TinyModel.Tokens(config, 20);
+        float[] expected = RunAll(model, "base.onnx", ids)[^config.VocabularySize..];
+        using var weights = new MappedWeights(model);
+        using var runner = new GraphRunner(Path.Combine(model.Folder, "base.onnx"), config, weights);
+        using var cache = new KeyValueCache(config, 1, Context);
+
+        Assert.Empty(runner.Run(ids.AsSpan(0, 19), [19], [], cache));
+        float[] logits = runner.Run(ids.AsSpan(19), [20], [0], cache);
+
+        Assert.InRange(LogitsComparison.Compare(expected, logits, config.VocabularySize).Difference, 0, 0.15);
+    }
+
+    [Fact]
+    public void Graphs_apart_from_the_weight_file_can_be_verified()
+    {
+        TransformerConfig config = TinyModel.Config();
+        QuantizedModel model = Quantize(config, WeightFormat.Int4, WeightFormat.Int8);
+        LoraAdapter adapter = TinyModel.Adapter(config, 8, 16);
+        GraphOptions options = new() { Context = Context };
+        GraphExporter.WriteBase(model, options, folder["graphs"]);
+        BundleAdapter written = GraphExporter.WriteAdapter(model, adapter, "think", options, folder["graphs"]);
+
+        VerificationReport report = ExportVerifier.Verify(model, folder["graphs"], [written], options, [], null, TestContext.Current.CancellationToken);
+
+        Assert.Equal(7, report.Checks.Count);
+        Assert.Equal(["adapters", "base.onnx", "think.onnx"], Directory.GetFileSystemEntries(folder["graphs"]).Select(Path.GetFileName).Order(StringComparer.Ordinal));
+    }
+
+    [Fact]
+    public void Two_graphs_over_the_same_inputs_have_the_same_bytes()
+    {
+        TransformerConfig config = TinyModel.Config();
+        QuantizedModel model = Quantize(config, WeightFormat.Int4, WeightFormat.Int8);
+        LoraAdapter adapter = TinyModel.Adapter(config, 8, 16);
+        foreach (string target in (string[])["a", "b"])
+        {
+            GraphExporter.WriteBase(model, new GraphOptions { Context = Context }, folder[target]);
+            GraphExporter.WriteAdapter(model, adapter, "think", new GraphOptions { Context = Context }, folder[target]);
+        }
+
+        foreach (string file in (string[])["base.onnx", "think.onnx", "adapters/think/adapter.bin"])
+            Assert.Equal(File.ReadAllBytes(Path.Combine(folder["a"], file)), File.ReadAllBytes(Path.Combine(folder["b"], file)));
+    }
+
+    [Fact]
+    public void A_context_beyond_the_positions_of_the_base_is_refused()
+    {
+        QuantizedModel model = Quantize(TinyModel.Config(positions: 32), WeightFormat.Int4, WeightFormat.Int8);
+
+        var e = Assert.Throws<ExportException>(() => GraphExporter.WriteBase(model, new GraphOptions { Context = 33 }, folder["model"]));
+
+        Assert.Equal("MDL4020", e.Code);
+        Assert.Contains("33", e.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void An_adapter_of_another_base_is_refused_by_the_linears_name()
+    {
+        QuantizedModel model = Quantize(TinyModel.Config(), WeightFormat.Int4, WeightFormat.Int8);
+        GraphOptions options = new() { Context = Context };
+
+        var shape = Assert.Throws<ExportException>(() => GraphExporter.WriteAdapter(model, TinyModel.Adapter(TinyModel.Config(intermediate: 96), 8, 16), "a", options, folder["model"]));
+        var layer = Assert.Throws<ExportException>(() => GraphExporter.WriteAdapter(model, TinyModel.Adapter(TinyModel.Config(layers: 3), 8, 16), "a", options, folder["model"]));
+
+        Assert.Equal(("MDL4012", "MDL4012"), (shape.Code, layer.Code));
+        Assert.Contains("model.layers.0.mlp.gate_proj", shape.Message, StringComparison.Ordinal);
+        Assert.Contains("model.layers.2.self_attn.q_proj", layer.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void An_adapter_of_some_linears_only_leaves_the_others_as_they_are()
+    {
+        TransformerConfig config = TinyModel.Config();
+        QuantizedModel model = Quantize(config, WeightFormat.Int4, WeightFormat.Int8);
+        LoraAdapter adapter = TinyModel.Adapter(config, 16, 32, ["self_attn.v_proj", "mlp.up_proj"]);
+        BundleAdapter written = GraphExporter.WriteAdapter(model, adapter, "some", new GraphOptions { Context = Context, Int4AccuracyLevel = 1, Int8AccuracyLevel = 1 }, folder["model"]);
+        int[] ids = TinyModel.Tokens(config, 12);
+
+        float[] logits = RunAll(model, written.Graph, ids);
+
+        Assert.InRange(MaxDifference(new ReferenceTransformer(config, model.ReadDequantized, GraphExporter.AsDeployed(model, adapter)).Forward(ids), logits), 0, 1e-4);
+    }
+
     private QuantizedModel Quantize(TransformerConfig config, WeightFormat weights, WeightFormat embeddings, int block = 32)
     {
         using var checkpoint = TinyModel.Write(folder["base"], config);
