@@ -1,5 +1,4 @@
 using ModelSdk.Onnx.Adapters;
-using TorchSharp;
 using static TorchSharp.torch;
 
 namespace ModelSdk.Training.Tests;

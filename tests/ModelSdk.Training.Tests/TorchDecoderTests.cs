@@ -32,7 +32,7 @@ public sealed class TorchDecoderTests
         int[][] prompts = [.. Enumerable.Range(0, 23).Select(i => RandomWeights.Tokens(Shapes.Tiny(), i == 7 ? 0 : 2 + (i * 5 % 17), 100 + i))];
         int[] ends = [1, 2, 17, 30, 44];
 
-        var decoded = decoder.Decode(prompts, s_generationPrompt, ends, maxTokens: 40, batchSize: 9);
+        var decoded = decoder.Decode(prompts, s_generationPrompt, ends, maxTokens: 40, batchSize: 9, TestContext.Current.CancellationToken);
 
         Assert.Contains(decoded, d => d.Ended);
         for (var i = 0; i < prompts.Length; i++)

@@ -69,7 +69,7 @@ internal sealed class SftCheckpoint
             using var file = SafetensorsFile.Open(_path);
             if (!file.Tensors.ContainsKey("run") || !file.ReadFloats("run").SequenceEqual(_run.Select(c => (float)c)))
             {
-                throw Invalid("it belongs to a run with other settings, data or base");
+                throw Invalid("it belongs to a run with other settings or data");
             }
 
             using var gradients = no_grad();
