@@ -144,6 +144,18 @@ public class RunTests
         Assert.Contains(services, s => s.ServiceType == typeof(IChatClient));
     }
 
+    [Fact]
+    public async Task Loading_without_a_bundle_says_so()
+    {
+        Assembly app = Generate.From(Manifests.Tutor).Compiles();
+        var options = new ReasoningModelOptions { BundleFolder = Path.Combine(Path.GetTempPath(), Guid.NewGuid().ToString("N")) };
+
+        var load = (Task)app.GetType("App.TutorModel")!.GetMethod("LoadAsync")!.Invoke(null, [options, CancellationToken.None])!;
+
+        BundleException error = await Assert.ThrowsAsync<BundleException>(() => load);
+        Assert.Contains(options.BundleFolder, error.Message, StringComparison.Ordinal);
+    }
+
     private static object Answer(Assembly app, string type, string text) =>
         Activator.CreateInstance(
             app.GetType(type)!,

@@ -94,6 +94,19 @@ public class SchemaTests
     public void Manifests_that_are_right_are_right_by_the_schema() =>
         Assert.All(Samples.All, text => Assert.True(IsValid(text), text));
 
+    [Fact]
+    public void The_samples_manifests_are_right()
+    {
+        string[] files = Directory.GetFiles(Path.Combine(AppContext.BaseDirectory, "samples"), "*.model.json", SearchOption.AllDirectories);
+
+        Assert.NotEmpty(files);
+        Assert.All(files, file =>
+        {
+            Samples.Parse(File.ReadAllText(file), file);
+            Assert.True(IsValid(File.ReadAllText(file)), file);
+        });
+    }
+
     [Theory]
     [InlineData("""{ }""")]
     [InlineData("""{ "base": "b", "sed": 1 }""")]
