@@ -169,12 +169,12 @@ public static class ExportVerifier
     /// <summary>A graph with every linear adapted by zeros, beside the real ones for as long as it is needed.</summary>
     private sealed class ZeroAdapter : IDisposable
     {
-        private readonly string name = $"zero-{Guid.NewGuid():N}";
-        private readonly string folder;
+        private readonly string _name = $"zero-{Guid.NewGuid():N}";
+        private readonly string _folder;
 
         public ZeroAdapter(QuantizedModel model, GraphOptions options, string folder)
         {
-            this.folder = folder;
+            _folder = folder;
             var linears = new Dictionary<string, LoraLinear>(StringComparer.Ordinal);
             foreach (QuantizedWeight weight in model.Weights.Where(w => w.Columns > 1 && w.Name.Contains("_proj.", StringComparison.Ordinal)))
             {
@@ -182,7 +182,7 @@ public static class ExportVerifier
                 linears.Add(module, new LoraLinear(module, weight.Columns, weight.Rows, new float[weight.Columns], new float[weight.Rows]));
             }
 
-            GraphPath = Path.Combine(folder, GraphExporter.WriteAdapter(model, new LoraAdapter { Rank = 1, Alpha = 1, Linears = linears }, name, options, folder).Graph);
+            GraphPath = Path.Combine(folder, GraphExporter.WriteAdapter(model, new LoraAdapter { Rank = 1, Alpha = 1, Linears = linears }, _name, options, folder).Graph);
         }
 
         public string GraphPath { get; }
@@ -190,7 +190,7 @@ public static class ExportVerifier
         public void Dispose()
         {
             File.Delete(GraphPath);
-            Directory.Delete(Path.Combine(folder, "adapters", name), recursive: true);
+            Directory.Delete(Path.Combine(_folder, "adapters", _name), recursive: true);
         }
     }
 }

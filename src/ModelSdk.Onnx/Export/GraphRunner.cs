@@ -7,8 +7,8 @@ namespace ModelSdk.Onnx.Export;
 /// <summary>Runs one exported graph, as the runtime will: shared mapped weights, cache bound in place.</summary>
 internal sealed class GraphRunner : IDisposable
 {
-    private readonly InferenceSession session;
-    private readonly RunOptions runOptions = new();
+    private readonly InferenceSession _session;
+    private readonly RunOptions _runOptions = new();
 
     public GraphRunner(string graphPath, TransformerConfig config, MappedWeights weights)
     {
@@ -18,7 +18,7 @@ internal sealed class GraphRunner : IDisposable
         weights.AddTo(options);
         try
         {
-            session = new InferenceSession(graphPath, options, weights.Prepacked);
+            _session = new InferenceSession(graphPath, options, weights.Prepacked);
         }
         catch (OnnxRuntimeException e)
         {
@@ -51,7 +51,7 @@ internal sealed class GraphRunner : IDisposable
         var logits = new float[(long)positions.Length * Config.VocabularySize];
         using OrtValue logitsValue = OrtValue.CreateTensorValueFromMemory(logits, [positions.Length, Config.VocabularySize]);
 
-        using OrtIoBinding binding = session.CreateIoBinding();
+        using OrtIoBinding binding = _session.CreateIoBinding();
         binding.BindInput("input_ids", idValue);
         binding.BindInput("seqlens_k", lengthValue);
         binding.BindInput("total_sequence_length", totalValue);
@@ -68,7 +68,7 @@ internal sealed class GraphRunner : IDisposable
 
         try
         {
-            session.RunWithBinding(runOptions, binding);
+            _session.RunWithBinding(_runOptions, binding);
         }
         catch (OnnxRuntimeException e)
         {
@@ -80,8 +80,8 @@ internal sealed class GraphRunner : IDisposable
 
     public void Dispose()
     {
-        runOptions.Dispose();
-        session.Dispose();
+        _runOptions.Dispose();
+        _session.Dispose();
     }
 
     private static long[] Widen(ReadOnlySpan<int> values)

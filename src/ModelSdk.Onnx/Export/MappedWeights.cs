@@ -9,19 +9,19 @@ namespace ModelSdk.Onnx.Export;
 /// <summary>weights.bin mapped into memory, as tensors that every session shares.</summary>
 internal sealed class MappedWeights : IDisposable
 {
-    private readonly MemoryMappedFile map;
-    private readonly MemoryMappedViewAccessor view;
-    private readonly List<(string Name, OrtValue Value)> values = [];
+    private readonly MemoryMappedFile _map;
+    private readonly MemoryMappedViewAccessor _view;
+    private readonly List<(string Name, OrtValue Value)> _values = [];
 
     public unsafe MappedWeights(QuantizedModel model)
     {
-        map = MemoryMappedFile.CreateFromFile(model.WeightsPath, FileMode.Open, null, 0, MemoryMappedFileAccess.Read);
-        view = map.CreateViewAccessor(0, 0, MemoryMappedFileAccess.Read);
+        _map = MemoryMappedFile.CreateFromFile(model.WeightsPath, FileMode.Open, null, 0, MemoryMappedFileAccess.Read);
+        _view = _map.CreateViewAccessor(0, 0, MemoryMappedFileAccess.Read);
         byte* start = null;
-        view.SafeMemoryMappedViewHandle.AcquirePointer(ref start);
+        _view.SafeMemoryMappedViewHandle.AcquirePointer(ref start);
         foreach (BundleTensor tensor in model.Tensors)
         {
-            values.Add((tensor.Name, OrtValue.CreateTensorValueWithData(
+            _values.Add((tensor.Name, OrtValue.CreateTensorValueWithData(
                 OrtMemoryInfo.DefaultInstance, tensor.Type == "uint8" ? TensorElementType.UInt8 : TensorElementType.Float, [.. tensor.Dims], (nint)(start + tensor.Offset), tensor.Bytes)));
         }
     }
@@ -30,17 +30,17 @@ internal sealed class MappedWeights : IDisposable
 
     public void AddTo(SessionOptions options)
     {
-        foreach ((string name, OrtValue value) in values)
+        foreach ((string name, OrtValue value) in _values)
             options.AddInitializer(name, value);
     }
 
     public void Dispose()
     {
-        foreach ((_, OrtValue value) in values)
+        foreach ((_, OrtValue value) in _values)
             value.Dispose();
         Prepacked.Dispose();
-        view.SafeMemoryMappedViewHandle.ReleasePointer();
-        view.Dispose();
-        map.Dispose();
+        _view.SafeMemoryMappedViewHandle.ReleasePointer();
+        _view.Dispose();
+        _map.Dispose();
     }
 }

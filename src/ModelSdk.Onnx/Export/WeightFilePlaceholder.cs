@@ -8,7 +8,7 @@ namespace ModelSdk.Onnx.Export;
 /// </summary>
 internal sealed class WeightFilePlaceholder : IDisposable
 {
-    private readonly string? path;
+    private readonly string? _path;
 
     public WeightFilePlaceholder(string folder)
     {
@@ -16,12 +16,12 @@ internal sealed class WeightFilePlaceholder : IDisposable
         if (File.Exists(file))
             return;
         File.WriteAllBytes(file, []);
-        path = file;
+        _path = file;
     }
 
     public void Dispose()
     {
-        if (path is not null)
-            File.Delete(path);
+        if (_path is not null)
+            File.Delete(_path);
     }
 }

@@ -18,19 +18,19 @@ internal sealed class AdapterTensors
 
     private const int Alignment = 64;
 
-    private readonly Dictionary<string, (MatrixTensor A, MatrixTensor B)> linears = new(StringComparer.Ordinal);
+    private readonly Dictionary<string, (MatrixTensor A, MatrixTensor B)> _linears = new(StringComparer.Ordinal);
 
-    private readonly FileStream file;
-    private readonly string location;
+    private readonly FileStream _file;
+    private readonly string _location;
 
     private AdapterTensors(FileStream file, string location)
     {
-        this.file = file;
-        this.location = location;
+        _file = file;
+        _location = location;
     }
 
     /// <summary>The constants of a fused linear, by its name ("model.layers.0.self_attn.qkv_proj"), or null.</summary>
-    public (MatrixTensor A, MatrixTensor B)? Find(string fused) => linears.TryGetValue(fused, out (MatrixTensor A, MatrixTensor B) found) ? found : null;
+    public (MatrixTensor A, MatrixTensor B)? Find(string fused) => _linears.TryGetValue(fused, out (MatrixTensor A, MatrixTensor B) found) ? found : null;
 
     /// <summary>Writes the adapter's weight file.</summary>
     /// <exception cref="ExportException">MDL4012: the adapter does not fit the model; MDL4002: it holds NaN or infinity.</exception>
@@ -50,7 +50,7 @@ internal sealed class AdapterTensors
                 string name = TensorNames.Layer(layer, fused);
                 string[] parts = [.. modules.Select(m => TensorNames.Layer(layer, m))];
                 if (parts.Any(adapter.Linears.ContainsKey))
-                    result.linears.Add(name, result.Write(model, adapter, name, parts));
+                    result._linears.Add(name, result.Write(model, adapter, name, parts));
             }
         }
 
@@ -154,21 +154,21 @@ internal sealed class AdapterTensors
     private MatrixTensor Write(string name, float[] values, int rows, int columns, WeightFormat format, int block)
     {
         if (format == WeightFormat.None)
-            return new MatrixTensor(Append(name, "float32", [rows, columns], MemoryMarshal.AsBytes(values.AsSpan())), null, location, rows, columns, format, block);
+            return new MatrixTensor(Append(name, "float32", [rows, columns], MemoryMarshal.AsBytes(values.AsSpan())), null, _location, rows, columns, format, block);
         var data = new byte[BlockQuantizer.DataBytes(rows, columns, 8)];
         var scales = new float[rows * (columns / block)];
         BlockQuantizer.Quantize(name, values, columns, 8, block, data, scales);
         return new MatrixTensor(
             Append(name, "uint8", [rows, columns / block, block], data),
             Append(TensorNames.Scales(name), "float32", [rows, columns / block], MemoryMarshal.AsBytes(scales.AsSpan())),
-            location, rows, columns, format, block);
+            _location, rows, columns, format, block);
     }
 
     private BundleTensor Append(string name, string type, long[] dims, ReadOnlySpan<byte> bytes)
     {
-        file.Write(stackalloc byte[(int)((Alignment - (file.Position % Alignment)) % Alignment)]);
-        long start = file.Position;
-        file.Write(bytes);
+        _file.Write(stackalloc byte[(int)((Alignment - (_file.Position % Alignment)) % Alignment)]);
+        long start = _file.Position;
+        _file.Write(bytes);
         return new BundleTensor(name, type, dims, start, bytes.Length);
     }
 

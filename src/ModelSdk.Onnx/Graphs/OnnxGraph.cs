@@ -14,10 +14,10 @@ internal sealed class OnnxGraph
     private const int IrVersion = 10;
     private const int Opset = 21;
 
-    private readonly GraphProto graph;
-    private readonly HashSet<string> initializers = new(StringComparer.Ordinal);
+    private readonly GraphProto _graph;
+    private readonly HashSet<string> _initializers = new(StringComparer.Ordinal);
 
-    public OnnxGraph(string name) => graph = new GraphProto { Name = name };
+    public OnnxGraph(string name) => _graph = new GraphProto { Name = name };
 
     /// <summary>Adds a node with one used output, named as the node is.</summary>
     public string Node(string op, string domain, string name, IEnumerable<string> inputs, params ReadOnlySpan<AttributeProto> attributes)
@@ -33,7 +33,7 @@ internal sealed class OnnxGraph
         node.Output.AddRange(outputs);
         foreach (AttributeProto attribute in attributes)
             node.Attribute.Add(attribute);
-        graph.Node.Add(node);
+        _graph.Node.Add(node);
     }
 
     /// <summary>Refers to a tensor in a file beside the graph; the same name may be referred to several times.</summary>
@@ -41,7 +41,7 @@ internal sealed class OnnxGraph
     /// <param name="location">The file, relative to the graph's folder.</param>
     public string External(BundleTensor tensor, string location)
     {
-        if (initializers.Add(tensor.Name))
+        if (_initializers.Add(tensor.Name))
         {
             var proto = new TensorProto
             {
@@ -53,7 +53,7 @@ internal sealed class OnnxGraph
             proto.ExternalData.Add(new StringStringEntryProto { Key = "location", Value = location });
             proto.ExternalData.Add(new StringStringEntryProto { Key = "offset", Value = $"{tensor.Offset}" });
             proto.ExternalData.Add(new StringStringEntryProto { Key = "length", Value = $"{tensor.Bytes}" });
-            graph.Initializer.Add(proto);
+            _graph.Initializer.Add(proto);
         }
 
         return tensor.Name;
@@ -62,7 +62,7 @@ internal sealed class OnnxGraph
     /// <summary>A small constant inside the graph file.</summary>
     public string Constant(string name, params ReadOnlySpan<long> values)
     {
-        if (initializers.Add(name))
+        if (_initializers.Add(name))
         {
             var proto = new TensorProto
             {
@@ -71,15 +71,15 @@ internal sealed class OnnxGraph
                 RawData = ByteString.CopyFrom(MemoryMarshal.AsBytes(values)),
             };
             proto.Dims.Add(values.Length);
-            graph.Initializer.Add(proto);
+            _graph.Initializer.Add(proto);
         }
 
         return name;
     }
 
-    public void Input(string name, TensorProto.Types.DataType type, params ReadOnlySpan<object> dims) => graph.Input.Add(Value(name, type, dims));
+    public void Input(string name, TensorProto.Types.DataType type, params ReadOnlySpan<object> dims) => _graph.Input.Add(Value(name, type, dims));
 
-    public void Output(string name, TensorProto.Types.DataType type, params ReadOnlySpan<object> dims) => graph.Output.Add(Value(name, type, dims));
+    public void Output(string name, TensorProto.Types.DataType type, params ReadOnlySpan<object> dims) => _graph.Output.Add(Value(name, type, dims));
 
     /// <summary>Writes the file; the same graph gives the same bytes.</summary>
     public void Write(string path, string producerVersion)
@@ -89,7 +89,7 @@ internal sealed class OnnxGraph
             IrVersion = IrVersion,
             ProducerName = "ModelSdk",
             ProducerVersion = producerVersion,
-            Graph = graph,
+            Graph = _graph,
         };
         model.OpsetImport.Add(new OperatorSetIdProto { Domain = "", Version = Opset });
         model.OpsetImport.Add(new OperatorSetIdProto { Domain = Contrib, Version = 1 });

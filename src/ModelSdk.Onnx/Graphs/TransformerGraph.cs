@@ -13,21 +13,21 @@ namespace ModelSdk.Onnx.Graphs;
 /// </summary>
 internal sealed class TransformerGraph
 {
-    private readonly QuantizedModel model;
-    private readonly TransformerConfig config;
-    private readonly GraphOptions options;
-    private readonly string weightsLocation;
-    private readonly AdapterTensors? adapter;
-    private readonly OnnxGraph graph;
+    private readonly QuantizedModel _model;
+    private readonly TransformerConfig _config;
+    private readonly GraphOptions _options;
+    private readonly string _weightsLocation;
+    private readonly AdapterTensors? _adapter;
+    private readonly OnnxGraph _graph;
 
     private TransformerGraph(QuantizedModel model, GraphOptions options, string name, string weightsLocation, AdapterTensors? adapter)
     {
-        this.model = model;
-        config = model.Architecture;
-        this.options = options;
-        this.weightsLocation = weightsLocation;
-        this.adapter = adapter;
-        graph = new OnnxGraph(name);
+        _model = model;
+        _config = model.Architecture;
+        _options = options;
+        _weightsLocation = weightsLocation;
+        _adapter = adapter;
+        _graph = new OnnxGraph(name);
     }
 
     /// <summary>Builds a graph.</summary>
@@ -40,52 +40,52 @@ internal sealed class TransformerGraph
     {
         var builder = new TransformerGraph(model, options, name, weightsLocation, adapter);
         builder.Build();
-        return builder.graph;
+        return builder._graph;
     }
 
     private void Build()
     {
         DeclareInputs();
         string residual = Embed("input_ids");                                         // [B, S, D]
-        string hidden = graph.Node("SimplifiedLayerNormalization", "", Layer(0, "input_layernorm"),
+        string hidden = _graph.Node("SimplifiedLayerNormalization", "", Layer(0, "input_layernorm"),
             [residual, Stored(Layer(0, "input_layernorm.weight"))], Epsilon(), Int("axis", -1));
-        for (int layer = 0; layer < config.Layers; layer++)
+        for (int layer = 0; layer < _config.Layers; layer++)
         {
             string attended = Attention(layer, hidden);                               // [B, S, D]
             (hidden, residual) = Norm(residual, attended, Layer(layer, "post_attention_layernorm"), needsSum: true);
             string changed = FeedForward(layer, hidden);                              // [B, S, D]
-            bool last = layer == config.Layers - 1;
+            bool last = layer == _config.Layers - 1;
             (hidden, residual) = Norm(residual, changed, last ? "model.norm" : Layer(layer + 1, "input_layernorm"), needsSum: !last);
         }
 
-        string flat = graph.Node("Reshape", "", "positions.flat", [hidden, graph.Constant("positions.shape", -1, config.HiddenSize)]); // [B*S, D]
-        string chosen = graph.Node("Gather", "", "positions.chosen", [flat, "logits_positions"], Int("axis", 0));                        // [P, D]
+        string flat = _graph.Node("Reshape", "", "positions.flat", [hidden, _graph.Constant("positions.shape", -1, _config.HiddenSize)]); // [B*S, D]
+        string chosen = _graph.Node("Gather", "", "positions.chosen", [flat, "logits_positions"], Int("axis", 0));                        // [P, D]
         Product(TensorNames.Head, chosen, "logits", null);                                                                             // [P, V]
     }
 
     private void DeclareInputs()
     {
-        graph.Input("input_ids", DataType.Int64, "B", "S");
-        graph.Input("seqlens_k", DataType.Int32, "B");
-        graph.Input("total_sequence_length", DataType.Int32, 1);
-        graph.Input("logits_positions", DataType.Int64, "P");
-        graph.Output("logits", DataType.Float, "P", config.VocabularySize);
-        for (int layer = 0; layer < config.Layers; layer++)
+        _graph.Input("input_ids", DataType.Int64, "B", "S");
+        _graph.Input("seqlens_k", DataType.Int32, "B");
+        _graph.Input("total_sequence_length", DataType.Int32, 1);
+        _graph.Input("logits_positions", DataType.Int64, "P");
+        _graph.Output("logits", DataType.Float, "P", _config.VocabularySize);
+        for (int layer = 0; layer < _config.Layers; layer++)
         {
-            graph.Input($"past_key_values.{layer}.key", DataType.Float, "B", config.KeyValueHeads, "MAX", config.HeadSize);
-            graph.Input($"past_key_values.{layer}.value", DataType.Float, "B", config.KeyValueHeads, "MAX", config.HeadSize);
-            graph.Output($"present.{layer}.key", DataType.Float, "B", config.KeyValueHeads, "MAX", config.HeadSize);
-            graph.Output($"present.{layer}.value", DataType.Float, "B", config.KeyValueHeads, "MAX", config.HeadSize);
+            _graph.Input($"past_key_values.{layer}.key", DataType.Float, "B", _config.KeyValueHeads, "MAX", _config.HeadSize);
+            _graph.Input($"past_key_values.{layer}.value", DataType.Float, "B", _config.KeyValueHeads, "MAX", _config.HeadSize);
+            _graph.Output($"present.{layer}.key", DataType.Float, "B", _config.KeyValueHeads, "MAX", _config.HeadSize);
+            _graph.Output($"present.{layer}.value", DataType.Float, "B", _config.KeyValueHeads, "MAX", _config.HeadSize);
         }
     }
 
     private string Embed(string ids)
     {
-        QuantizedWeight weight = model.Weight(TensorNames.Embedding);
+        QuantizedWeight weight = _model.Weight(TensorNames.Embedding);
         if (weight.Scales is null)
-            return graph.Node("Gather", "", "model.embed_tokens", [Stored(weight.Data), ids], Int("axis", 0));
-        return graph.Node("GatherBlockQuantized", Contrib, "model.embed_tokens", [Stored(weight.Data), ids, Stored(weight.Scales)],
-            Int("gather_axis", 0), Int("quantize_axis", 1), Int("block_size", model.Options.Block), Int("bits", weight.Format.Bits()));
+            return _graph.Node("Gather", "", "model.embed_tokens", [Stored(weight.Data), ids], Int("axis", 0));
+        return _graph.Node("GatherBlockQuantized", Contrib, "model.embed_tokens", [Stored(weight.Data), ids, Stored(weight.Scales)],
+            Int("gather_axis", 0), Int("quantize_axis", 1), Int("block_size", _model.Options.Block), Int("bits", weight.Format.Bits()));
     }
 
     /// <summary>Returns the normalised sum and the sum itself (empty when nobody needs it).</summary>
@@ -93,7 +93,7 @@ internal sealed class TransformerGraph
     {
         string sum = needsSum ? name + ".sum" : "";
         string[] outputs = needsSum ? [name, "", "", sum] : [name];
-        graph.Node("SkipSimplifiedLayerNormalization", Contrib, name, [residual, change, Stored(name + ".weight")], outputs, Epsilon());
+        _graph.Node("SkipSimplifiedLayerNormalization", Contrib, name, [residual, change, Stored(name + ".weight")], outputs, Epsilon());
         return (name, sum);
     }
 
@@ -101,13 +101,13 @@ internal sealed class TransformerGraph
     {
         string qkv = Linear(layer, "self_attn.qkv_proj", hidden, Layer(layer, "self_attn.qkv_proj.bias"));       // [B, S, (H + 2 KVH) d]
         string name = Layer(layer, "self_attn.attention");
-        graph.Node("GroupQueryAttention", Contrib, name,
+        _graph.Node("GroupQueryAttention", Contrib, name,
             [
                 qkv, "", "", $"past_key_values.{layer}.key", $"past_key_values.{layer}.value", "seqlens_k", "total_sequence_length",
                 Stored(TensorNames.RotaryCos), Stored(TensorNames.RotarySin),
             ],
             [name, $"present.{layer}.key", $"present.{layer}.value"],
-            Int("num_heads", config.Heads), Int("kv_num_heads", config.KeyValueHeads), Int("do_rotary", 1), Int("rotary_interleaved", 0));
+            Int("num_heads", _config.Heads), Int("kv_num_heads", _config.KeyValueHeads), Int("do_rotary", 1), Int("rotary_interleaved", 0));
         return Linear(layer, "self_attn.o_proj", name, null);
     }
 
@@ -116,9 +116,9 @@ internal sealed class TransformerGraph
         string both = Linear(layer, "mlp.gate_up_proj", hidden, null);                                           // [B, S, 2 F]
         string gate = Layer(layer, "mlp.gate");
         string up = Layer(layer, "mlp.up");
-        graph.Node("Split", "", Layer(layer, "mlp.split"), [both], [gate, up], Int("axis", -1), Int("num_outputs", 2));
-        string silu = graph.Node("QuickGelu", Contrib, Layer(layer, "mlp.silu"), [gate], Float("alpha", 1));      // x * sigmoid(x)
-        string product = graph.Node("Mul", "", Layer(layer, "mlp.product"), [silu, up]);                         // [B, S, F]
+        _graph.Node("Split", "", Layer(layer, "mlp.split"), [both], [gate, up], Int("axis", -1), Int("num_outputs", 2));
+        string silu = _graph.Node("QuickGelu", Contrib, Layer(layer, "mlp.silu"), [gate], Float("alpha", 1));      // x * sigmoid(x)
+        string product = _graph.Node("Mul", "", Layer(layer, "mlp.product"), [silu, up]);                         // [B, S, F]
         return Linear(layer, "mlp.down_proj", product, null);
     }
 
@@ -127,40 +127,40 @@ internal sealed class TransformerGraph
     {
         string name = Layer(layer, module);
         string main = Product(name + ".weight", input, name, bias is null ? null : Stored(bias));
-        if (adapter?.Find(name) is not { } lora)
+        if (_adapter?.Find(name) is not { } lora)
             return main;
         string down = Product(lora.A, input, name + ".lora_A");
         string up = Product(lora.B, down, name + ".lora_B");
-        return graph.Node("Add", "", name + ".adapted", [main, up]);
+        return _graph.Node("Add", "", name + ".adapted", [main, up]);
     }
 
     private string Product(string stored, string input, string output, string? bias)
     {
-        QuantizedWeight part = model.Weights.First(w => w.Data == stored);
-        BundleTensor data = model.Tensor(stored);
-        BundleTensor? scales = part.Scales is null ? null : model.Tensor(part.Scales);
-        return Product(new MatrixTensor(data, scales, weightsLocation, (int)data.Dims[0], part.Columns, part.Format, model.Options.Block), input, output, bias);
+        QuantizedWeight part = _model.Weights.First(w => w.Data == stored);
+        BundleTensor data = _model.Tensor(stored);
+        BundleTensor? scales = part.Scales is null ? null : _model.Tensor(part.Scales);
+        return Product(new MatrixTensor(data, scales, _weightsLocation, (int)data.Dims[0], part.Columns, part.Format, _model.Options.Block), input, output, bias);
     }
 
     private string Product(MatrixTensor matrix, string input, string output, string? bias = null)
     {
-        string data = graph.External(matrix.Data, matrix.Location);
+        string data = _graph.External(matrix.Data, matrix.Location);
         if (matrix.Scales is null)
         {
-            string product = graph.Node("FusedMatMul", Contrib, bias is null ? output : output + ".product", [input, data], Int("transB", 1));
-            return bias is null ? product : graph.Node("Add", "", output, [product, bias]);
+            string product = _graph.Node("FusedMatMul", Contrib, bias is null ? output : output + ".product", [input, data], Int("transB", 1));
+            return bias is null ? product : _graph.Node("Add", "", output, [product, bias]);
         }
 
-        string scales = graph.External(matrix.Scales, matrix.Location);
+        string scales = _graph.External(matrix.Scales, matrix.Location);
         string[] inputs = bias is null ? [input, data, scales] : [input, data, scales, "", "", bias];
-        return graph.Node("MatMulNBits", Contrib, output, inputs,
+        return _graph.Node("MatMulNBits", Contrib, output, inputs,
             Int("K", matrix.Columns), Int("N", matrix.Rows), Int("bits", matrix.Format.Bits()), Int("block_size", matrix.Block),
-            Int("accuracy_level", matrix.Format == WeightFormat.Int4 ? options.Int4AccuracyLevel : options.Int8AccuracyLevel));
+            Int("accuracy_level", matrix.Format == WeightFormat.Int4 ? _options.Int4AccuracyLevel : _options.Int8AccuracyLevel));
     }
 
-    private string Stored(string name) => graph.External(model.Tensor(name), weightsLocation);
+    private string Stored(string name) => _graph.External(_model.Tensor(name), _weightsLocation);
 
-    private AttributeProto Epsilon() => Float("epsilon", config.RmsNormEpsilon);
+    private AttributeProto Epsilon() => Float("epsilon", _config.RmsNormEpsilon);
 
     private static string Layer(int layer, string module) => TensorNames.Layer(layer, module);
 }

@@ -21,8 +21,8 @@ public sealed class QuantizedModel
     /// <summary>Most positions that rotary tables are stored for, in tokens: the greatest context a manifest may ask for.</summary>
     public const int MaxPositions = 4096;
 
-    private readonly Dictionary<string, BundleTensor> tensors;
-    private readonly Dictionary<string, QuantizedWeight> weights;
+    private readonly Dictionary<string, BundleTensor> _tensors;
+    private readonly Dictionary<string, QuantizedWeight> _weights;
 
     private QuantizedModel(string folder, QuantizedModelDirectory directory)
     {
@@ -30,9 +30,9 @@ public sealed class QuantizedModel
         Architecture = directory.Architecture;
         Options = new QuantizationSettings { Weights = directory.Weights, Block = directory.Block, Embeddings = directory.Embeddings };
         Tensors = directory.Tensors;
-        tensors = directory.Tensors.ToDictionary(t => t.Name, StringComparer.Ordinal);
+        _tensors = directory.Tensors.ToDictionary(t => t.Name, StringComparer.Ordinal);
         Weights = directory.Parts;
-        weights = directory.Parts.ToDictionary(w => w.Name, StringComparer.Ordinal);
+        _weights = directory.Parts.ToDictionary(w => w.Name, StringComparer.Ordinal);
     }
 
     /// <summary>The folder.</summary>
@@ -54,7 +54,7 @@ public sealed class QuantizedModel
     public IReadOnlyList<QuantizedWeight> Weights { get; }
 
     /// <summary>Rows of the rotary tables: the longest context that a graph over these weights can have, in tokens.</summary>
-    public int Positions => (int)tensors[TensorNames.RotaryCos].Dims[0];
+    public int Positions => (int)_tensors[TensorNames.RotaryCos].Dims[0];
 
     /// <summary>Quantizes a checkpoint tensor by tensor into a folder.</summary>
     /// <param name="checkpoint">The base in full precision.</param>
@@ -103,18 +103,18 @@ public sealed class QuantizedModel
     }
 
     /// <summary>Whether the base has a weight of this Hugging Face name.</summary>
-    public bool Contains(string name) => weights.ContainsKey(name);
+    public bool Contains(string name) => _weights.ContainsKey(name);
 
     /// <summary>The stored tensor of this name.</summary>
     /// <exception cref="ExportException">MDL4004: there is none.</exception>
-    public BundleTensor Tensor(string name) => tensors.TryGetValue(name, out BundleTensor? tensor)
+    public BundleTensor Tensor(string name) => _tensors.TryGetValue(name, out BundleTensor? tensor)
         ? tensor
         : throw new ExportException(DiagnosticCodes.QuantizedWeightsInvalid, $"{WeightsPath} holds no tensor {name}. Quantize the base again.");
 
     /// <summary>Where a weight lies.</summary>
     /// <param name="name">Hugging Face name; "lm_head.weight" also where it is tied to the embedding.</param>
     /// <exception cref="ExportException">MDL4004: there is none.</exception>
-    public QuantizedWeight Weight(string name) => weights.TryGetValue(name, out QuantizedWeight? weight)
+    public QuantizedWeight Weight(string name) => _weights.TryGetValue(name, out QuantizedWeight? weight)
         ? weight
         : throw new ExportException(DiagnosticCodes.QuantizedWeightsInvalid, $"{Folder} holds no weight {name}.");
 

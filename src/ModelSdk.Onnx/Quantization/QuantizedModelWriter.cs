@@ -13,16 +13,16 @@ internal sealed class QuantizedModelWriter : IDisposable
     /// <summary>Weights held in fp32 at a time; bounds memory at about 64 MB whatever the model's size.</summary>
     private const int ChunkElements = 16 << 20;
 
-    private readonly Checkpoint checkpoint;
-    private readonly TransformerConfig config;
-    private readonly QuantizationSettings options;
-    private readonly IProgress<double>? progress;
-    private readonly CancellationToken cancellationToken;
-    private readonly FileStream file;
-    private readonly List<BundleTensor> tensors = [];
-    private readonly List<QuantizedWeight> parts = [];
-    private readonly double totalElements;
-    private double doneElements;
+    private readonly Checkpoint _checkpoint;
+    private readonly TransformerConfig _config;
+    private readonly QuantizationSettings _options;
+    private readonly IProgress<double>? _progress;
+    private readonly CancellationToken _cancellationToken;
+    private readonly FileStream _file;
+    private readonly List<BundleTensor> _tensors = [];
+    private readonly List<QuantizedWeight> _parts = [];
+    private readonly double _totalElements;
+    private double _doneElements;
 
     public QuantizedModelWriter(Checkpoint checkpoint, QuantizationSettings options, string path, IProgress<double>? progress, CancellationToken cancellationToken)
     {
@@ -30,28 +30,28 @@ internal sealed class QuantizedModelWriter : IDisposable
             throw new ExportException(DiagnosticCodes.QuantizationSettingInvalid, $"A quantization block of {options.Block} was asked for; supported are 32, 64 and 128.");
         if (options.Weights != WeightFormat.None && options.Embeddings == WeightFormat.None)
             throw new ExportException(DiagnosticCodes.QuantizationSettingInvalid, "Embeddings in full precision beside quantized weights are not supported; use \"int8\" or \"int4\".");
-        this.checkpoint = checkpoint;
-        config = checkpoint.Config;
-        this.options = options.Weights == WeightFormat.None ? options with { Embeddings = WeightFormat.None } : options;
-        this.progress = progress;
-        this.cancellationToken = cancellationToken;
-        totalElements = Qwen2Tensors.Of(config).Sum(t => t.Shape.Aggregate(1.0, (product, size) => product * size));
-        file = new FileStream(path, FileMode.Create, FileAccess.Write, FileShare.None, 1 << 20);
+        _checkpoint = checkpoint;
+        _config = checkpoint.Config;
+        _options = options.Weights == WeightFormat.None ? options with { Embeddings = WeightFormat.None } : options;
+        _progress = progress;
+        _cancellationToken = cancellationToken;
+        _totalElements = Qwen2Tensors.Of(_config).Sum(t => t.Shape.Aggregate(1.0, (product, size) => product * size));
+        _file = new FileStream(path, FileMode.Create, FileAccess.Write, FileShare.None, 1 << 20);
     }
 
     public QuantizedModelDirectory Write()
     {
         CheckBlocks();
-        WriteMatrix(TensorNames.Embedding, [TensorNames.Embedding], options.Embeddings);
+        WriteMatrix(TensorNames.Embedding, [TensorNames.Embedding], _options.Embeddings);
         WriteRotaryTables();
-        for (int layer = 0; layer < config.Layers; layer++)
+        for (int layer = 0; layer < _config.Layers; layer++)
         {
             WriteVector(TensorNames.Layer(layer, "input_layernorm.weight"));
             foreach ((string fused, string[] modules) in TensorNames.Linears)
             {
                 if (fused == "mlp.gate_up_proj")
                     WriteVector(TensorNames.Layer(layer, "post_attention_layernorm.weight"));
-                WriteMatrix(TensorNames.Layer(layer, fused) + ".weight", [.. modules.Select(m => TensorNames.Layer(layer, m) + ".weight")], options.Weights);
+                WriteMatrix(TensorNames.Layer(layer, fused) + ".weight", [.. modules.Select(m => TensorNames.Layer(layer, m) + ".weight")], _options.Weights);
                 if (fused == "self_attn.qkv_proj")
                     WriteBiases(TensorNames.Layer(layer, fused) + ".bias", [.. modules.Select(m => TensorNames.Layer(layer, m) + ".bias")]);
             }
@@ -59,59 +59,59 @@ internal sealed class QuantizedModelWriter : IDisposable
 
         WriteVector(TensorNames.FinalNorm);
         WriteHead();
-        file.Flush(flushToDisk: true);
-        return new QuantizedModelDirectory(1, config, options.Weights, options.Block, options.Embeddings, tensors, parts);
+        _file.Flush(flushToDisk: true);
+        return new QuantizedModelDirectory(1, _config, _options.Weights, _options.Block, _options.Embeddings, _tensors, _parts);
     }
 
-    public void Dispose() => file.Dispose();
+    public void Dispose() => _file.Dispose();
 
     /// <summary>Finds every width that does not fit before any work is done.</summary>
     private void CheckBlocks()
     {
-        if (options.Weights == WeightFormat.None)
+        if (_options.Weights == WeightFormat.None)
             return;
-        foreach ((string name, long[] shape) in Qwen2Tensors.Of(config))
+        foreach ((string name, long[] shape) in Qwen2Tensors.Of(_config))
         {
             if (shape.Length == 2)
-                BlockQuantizer.Check(name, (int)shape[1], 8, options.Block);
+                BlockQuantizer.Check(name, (int)shape[1], 8, _options.Block);
         }
     }
 
     /// <summary>A tied head is the embedding's bytes under a second name, in MatMulNBits' shape.</summary>
     private void WriteHead()
     {
-        if (!config.TiedEmbeddings)
+        if (!_config.TiedEmbeddings)
         {
-            WriteMatrix(TensorNames.Head, [TensorNames.Head], options.Embeddings);
+            WriteMatrix(TensorNames.Head, [TensorNames.Head], _options.Embeddings);
             return;
         }
 
-        foreach (BundleTensor tensor in tensors.Where(t => t.Name.StartsWith(TensorNames.Embedding, StringComparison.Ordinal)).ToArray())
+        foreach (BundleTensor tensor in _tensors.Where(t => t.Name.StartsWith(TensorNames.Embedding, StringComparison.Ordinal)).ToArray())
         {
             string name = TensorNames.Head + tensor.Name[TensorNames.Embedding.Length..];
-            IReadOnlyList<long> dims = tensor.Type == "uint8" ? QuantizedDims(config.VocabularySize, config.HiddenSize, options.Embeddings) : tensor.Dims;
-            tensors.Add(tensor with { Name = name, Dims = dims });
+            IReadOnlyList<long> dims = tensor.Type == "uint8" ? QuantizedDims(_config.VocabularySize, _config.HiddenSize, _options.Embeddings) : tensor.Dims;
+            _tensors.Add(tensor with { Name = name, Dims = dims });
         }
 
-        QuantizedWeight embedding = parts.Single(p => p.Name == TensorNames.Embedding);
-        parts.Add(embedding with { Name = TensorNames.Head, Data = TensorNames.Head, Scales = embedding.Scales is null ? null : TensorNames.Scales(TensorNames.Head) });
+        QuantizedWeight embedding = _parts.Single(p => p.Name == TensorNames.Embedding);
+        _parts.Add(embedding with { Name = TensorNames.Head, Data = TensorNames.Head, Scales = embedding.Scales is null ? null : TensorNames.Scales(TensorNames.Head) });
     }
 
     private void WriteMatrix(string stored, string[] names, WeightFormat format)
     {
-        int[] rows = [.. names.Select(n => (int)checkpoint.Tensors[n].Shape[0])];
-        int columns = (int)checkpoint.Tensors[names[0]].Shape[1];
+        int[] rows = [.. names.Select(n => (int)_checkpoint.Tensors[n].Shape[0])];
+        int columns = (int)_checkpoint.Tensors[names[0]].Shape[1];
         int total = rows.Sum();
         string? scalesName = format == WeightFormat.None ? null : TensorNames.Scales(stored);
-        float[] scales = format == WeightFormat.None ? [] : new float[total * (long)(columns / options.Block)];
+        float[] scales = format == WeightFormat.None ? [] : new float[total * (long)(columns / _options.Block)];
         long start = Align();
 
         int firstRow = 0;
         for (int i = 0; i < names.Length; i++)
         {
-            int blocks = format == WeightFormat.None ? 0 : columns / options.Block;
+            int blocks = format == WeightFormat.None ? 0 : columns / _options.Block;
             WriteRows(names[i], rows[i], columns, format, scales.AsMemory(firstRow * blocks, rows[i] * blocks));
-            parts.Add(new QuantizedWeight(names[i], format, rows[i], columns, firstRow, stored, scalesName));
+            _parts.Add(new QuantizedWeight(names[i], format, rows[i], columns, firstRow, stored, scalesName));
             firstRow += rows[i];
         }
 
@@ -122,10 +122,10 @@ internal sealed class QuantizedModelWriter : IDisposable
         }
 
         AddTensor(stored, "uint8", stored == TensorNames.Embedding ? [total, columns * format.Bits() / 8] : QuantizedDims(total, columns, format), start);
-        WriteFloats(TensorNames.Scales(stored), [total, columns / options.Block], scales);
+        WriteFloats(TensorNames.Scales(stored), [total, columns / _options.Block], scales);
     }
 
-    private long[] QuantizedDims(int rows, int columns, WeightFormat format) => [rows, columns / options.Block, options.Block * format.Bits() / 8];
+    private long[] QuantizedDims(int rows, int columns, WeightFormat format) => [rows, columns / _options.Block, _options.Block * format.Bits() / 8];
 
     private void WriteRows(string name, int rows, int columns, WeightFormat format, Memory<float> scales)
     {
@@ -134,21 +134,21 @@ internal sealed class QuantizedModelWriter : IDisposable
         byte[] data = format == WeightFormat.None ? [] : new byte[BlockQuantizer.DataBytes(chunkRows, columns, format.Bits())];
         for (int row = 0; row < rows; row += chunkRows)
         {
-            cancellationToken.ThrowIfCancellationRequested();
+            _cancellationToken.ThrowIfCancellationRequested();
             int count = Math.Min(chunkRows, rows - row);
             Memory<float> chunk = values.AsMemory(0, count * columns);
-            checkpoint.Read(name, chunk.Span, (long)row * columns);
+            _checkpoint.Read(name, chunk.Span, (long)row * columns);
             if (format == WeightFormat.None)
             {
                 CheckFinite(name, chunk.Span, row, columns);
-                file.Write(MemoryMarshal.AsBytes(chunk.Span));
+                _file.Write(MemoryMarshal.AsBytes(chunk.Span));
             }
             else
             {
-                int blocks = columns / options.Block;
+                int blocks = columns / _options.Block;
                 Memory<byte> bytes = data.AsMemory(0, (int)BlockQuantizer.DataBytes(count, columns, format.Bits()));
-                BlockQuantizer.Quantize(name, chunk, columns, format.Bits(), options.Block, bytes, scales.Slice(row * blocks, count * blocks), row);
-                file.Write(bytes.Span);
+                BlockQuantizer.Quantize(name, chunk, columns, format.Bits(), _options.Block, bytes, scales.Slice(row * blocks, count * blocks), row);
+                _file.Write(bytes.Span);
             }
 
             Done(chunk.Length);
@@ -159,7 +159,7 @@ internal sealed class QuantizedModelWriter : IDisposable
     {
         float[] values = ReadVector(name);
         WriteFloats(name, [values.Length], values);
-        parts.Add(new QuantizedWeight(name, WeightFormat.None, values.Length, 1, 0, name, null));
+        _parts.Add(new QuantizedWeight(name, WeightFormat.None, values.Length, 1, 0, name, null));
     }
 
     private void WriteBiases(string stored, string[] names)
@@ -168,7 +168,7 @@ internal sealed class QuantizedModelWriter : IDisposable
         foreach (string name in names)
         {
             float[] values = ReadVector(name);
-            parts.Add(new QuantizedWeight(name, WeightFormat.None, values.Length, 1, all.Count, stored, null));
+            _parts.Add(new QuantizedWeight(name, WeightFormat.None, values.Length, 1, all.Count, stored, null));
             all.AddRange(values);
         }
 
@@ -177,7 +177,7 @@ internal sealed class QuantizedModelWriter : IDisposable
 
     private float[] ReadVector(string name)
     {
-        float[] values = checkpoint.Read(name);
+        float[] values = _checkpoint.Read(name);
         CheckFinite(name, values, 0, 1);
         Done(values.Length);
         return values;
@@ -186,13 +186,13 @@ internal sealed class QuantizedModelWriter : IDisposable
     /// <summary>cos and sin of position * theta^(-2i/d), [positions, d/2], computed in double as Hugging Face's rotary embedding defines them.</summary>
     private void WriteRotaryTables()
     {
-        int positions = Math.Min(config.MaxPositions, QuantizedModel.MaxPositions);
-        int half = config.HeadSize / 2;
+        int positions = Math.Min(_config.MaxPositions, QuantizedModel.MaxPositions);
+        int half = _config.HeadSize / 2;
         var cos = new float[positions * half];
         var sin = new float[positions * half];
         for (int i = 0; i < half; i++)
         {
-            double frequency = Math.Pow(config.RopeTheta, -2.0 * i / config.HeadSize);
+            double frequency = Math.Pow(_config.RopeTheta, -2.0 * i / _config.HeadSize);
             for (int position = 0; position < positions; position++)
             {
                 (double s, double c) = Math.SinCos(position * frequency);
@@ -208,24 +208,24 @@ internal sealed class QuantizedModelWriter : IDisposable
     private void WriteFloats(string name, long[] dims, ReadOnlySpan<float> values)
     {
         long start = Align();
-        file.Write(MemoryMarshal.AsBytes(values));
+        _file.Write(MemoryMarshal.AsBytes(values));
         AddTensor(name, "float32", dims, start);
     }
 
     private void AddTensor(string name, string type, long[] dims, long start)
-        => tensors.Add(new BundleTensor(name, type, dims, start, file.Position - start));
+        => _tensors.Add(new BundleTensor(name, type, dims, start, _file.Position - start));
 
     private long Align()
     {
-        int padding = (int)((Alignment - (file.Position % Alignment)) % Alignment);
-        file.Write(stackalloc byte[padding]);
-        return file.Position;
+        int padding = (int)((Alignment - (_file.Position % Alignment)) % Alignment);
+        _file.Write(stackalloc byte[padding]);
+        return _file.Position;
     }
 
     private void Done(int elements)
     {
-        doneElements += elements;
-        progress?.Report(Math.Min(1, doneElements / totalElements));
+        _doneElements += elements;
+        _progress?.Report(Math.Min(1, _doneElements / _totalElements));
     }
 
     private static void CheckFinite(string name, ReadOnlySpan<float> values, int firstRow, int columns)
