@@ -31,6 +31,7 @@ internal static class CommandLine
             InspectCommand.Create(),
             RunCommand.Create(),
             EvalCommand.Create(),
+            BenchCommand.Create(),
             CleanCommand.Create(),
         };
         ParseResult parsed = root.Parse(args, new ParserConfiguration { ResponseFileTokenReplacer = null });
