@@ -51,12 +51,13 @@ internal static class SafetensorsHeader
 
     private static List<TensorInfo> Parse(JsonElement root, long dataStart, long fileBytes, string path)
     {
+        var header = new JsonKeys(root, path);
         var tensors = new List<TensorInfo>();
         foreach (JsonProperty property in root.EnumerateObject())
         {
-            string name = Name(property, path);
+            string name = header.Name(property);
             if (name == MetadataKey)
-                CheckMetadata(new JsonKeys(root, path));
+                CheckMetadata(header);
             else
                 tensors.Add(Tensor(name, property.Value, dataStart, fileBytes, path));
         }
@@ -153,18 +154,6 @@ internal static class SafetensorsHeader
         {
             if (entry.Value.ValueKind != JsonValueKind.String)
                 throw root.Error(MetadataKey, DiagnosticCodes.ModelJsonInvalid, "must map texts to texts.");
-        }
-    }
-
-    private static string Name(JsonProperty property, string path)
-    {
-        try
-        {
-            return property.Name;
-        }
-        catch (InvalidOperationException e)
-        {
-            throw Damaged(path, "a tensor's name is not valid Unicode.", e);
         }
     }
 

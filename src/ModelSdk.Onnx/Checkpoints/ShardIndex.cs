@@ -16,12 +16,13 @@ internal static class ShardIndex
         var files = new Dictionary<string, string>(StringComparer.Ordinal);
         foreach (JsonProperty entry in map.Properties)
         {
+            string name = map.Name(entry);
             if (entry.Value.ValueKind != JsonValueKind.String)
                 throw root.WrongType("weight_map", "a map of texts to texts; one value", entry.Value);
             string file = root.Unescape(entry.Value, "weight_map");
             if (!StaysInside(file))
-                throw new ModelFormatException(DiagnosticCodes.ShardIndexInvalid, $"The index places tensor \"{entry.Name}\" in \"{file}\"; shards must be files inside the model's folder, given by relative path.", path);
-            files.Add(entry.Name, file);
+                throw new ModelFormatException(DiagnosticCodes.ShardIndexInvalid, $"The index places tensor \"{name}\" in \"{file}\"; shards must be files inside the model's folder, given by relative path.", path);
+            files.Add(name, file);
         }
 
         return files;

@@ -39,7 +39,7 @@ internal static class JsonFile
         {
             document = JsonDocument.Parse(bytes, new JsonDocumentOptions { MaxDepth = MaxDepth, AllowDuplicateProperties = false });
         }
-        catch (JsonException e)
+        catch (Exception e) when (e is JsonException or InvalidOperationException) // the latter for a key with half a surrogate pair
         {
             throw new ModelFormatException(DiagnosticCodes.ModelJsonInvalid, $"{System.IO.Path.GetFileName(path)} is not valid JSON: {e.Message}", path, e);
         }

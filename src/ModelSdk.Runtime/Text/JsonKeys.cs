@@ -86,6 +86,19 @@ internal readonly struct JsonKeys(JsonElement json, string path, string prefix =
         }
     }
 
+    /// <summary>Name of a property of this object; half surrogate pairs are refused.</summary>
+    public string Name(JsonProperty property)
+    {
+        try
+        {
+            return property.Name;
+        }
+        catch (InvalidOperationException e)
+        {
+            throw new ModelFormatException(DiagnosticCodes.ModelJsonInvalid, $"A key of \"{prefix.TrimEnd('.')}\" is not valid Unicode.", path, e);
+        }
+    }
+
     /// <summary>An error about a key.</summary>
     public ModelFormatException Error(string key, string code, string problem) =>
         new(code, $"Key \"{prefix}{key}\" {problem}", path);

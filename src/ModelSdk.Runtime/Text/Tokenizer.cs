@@ -16,6 +16,7 @@ public sealed class Tokenizer
     private readonly AddedTokenMatcher _addedAsGiven;
     private readonly AddedTokenMatcher _addedNormalized;
     private readonly int[] _byteIds = new int[256];
+    private readonly List<string?> _tokens;
     private readonly byte[]?[] _bytes;
 
     private Tokenizer(TokenizerFile file, string path)
@@ -34,15 +35,13 @@ public sealed class Tokenizer
         _addedAsGiven = new AddedTokenMatcher(file.AddedTokens.Where(t => !t.Normalized).Select(t => (t.Content, t.Id)));
         _addedNormalized = new AddedTokenMatcher(file.AddedTokens.Where(t => t.Normalized).Select(t => (Normalize(t.Content), t.Id)));
 
-        Count = 1 + _vocabulary.Values.Concat(_added.Values).DefaultIfEmpty(-1).Max();
+        _tokens = file.Tokens;
         _bytes = new byte[Count][];
-        foreach ((string token, int id) in _vocabulary.Concat(_added))
-            _bytes[id] = ByteAlphabet.Decode(token);
         FindBytes(path);
     }
 
     /// <summary>Number of ids: one more than the highest. The model's vocabulary may be larger (padding).</summary>
-    public int Count { get; }
+    public int Count => _tokens.Count;
 
     /// <summary>Reads a tokenizer.json.</summary>
     /// <param name="path">The file.</param>
@@ -87,8 +86,12 @@ public sealed class Tokenizer
     public bool IsSpecial(int id) => _special.Contains(id);
 
     /// <summary>Bytes of a token; not always whole characters. Empty for ids that stand for nothing.</summary>
-    internal ReadOnlySpan<byte> TokenBytes(int id, bool skipSpecialTokens) =>
-        (uint)id < (uint)_bytes.Length && !(skipSpecialTokens && _special.Contains(id)) ? _bytes[id] : [];
+    internal ReadOnlySpan<byte> TokenBytes(int id, bool skipSpecialTokens)
+    {
+        if ((uint)id >= (uint)_bytes.Length || (skipSpecialTokens && _special.Contains(id)) || _tokens[id] is not { } token)
+            return [];
+        return _bytes[id] ??= ByteAlphabet.Decode(token); // threads may race to the same bytes
+    }
 
     private void EncodeNormalized(ReadOnlySpan<char> text, List<int> ids, PriorityQueue<(int, int), (int, int)> queue)
     {

@@ -1,3 +1,4 @@
+using System.Runtime.InteropServices;
 using System.Text.Json;
 using ModelSdk.Manifest;
 
@@ -7,7 +8,7 @@ namespace ModelSdk.Runtime.Text;
 internal sealed class TokenizerFile
 {
     private const int MaxBytes = 256 << 20;
-    private const int MaxId = 1 << 24;
+    private const int MaxId = 1 << 20;
 
     private readonly string _path;
 
@@ -15,6 +16,9 @@ internal sealed class TokenizerFile
 
     /// <summary>Ids by token, in the byte alphabet; added tokens are not in it.</summary>
     public Dictionary<string, int> Vocabulary { get; } = new(StringComparer.Ordinal);
+
+    /// <summary>Tokens by id, added ones included; null where an id stands for nothing.</summary>
+    public List<string?> Tokens { get; } = [];
 
     /// <summary>The merges.</summary>
     public BytePairMerges Merges { get; private set; } = new(0);
@@ -44,15 +48,16 @@ internal sealed class TokenizerFile
     {
         TokenizerPipeline.CheckModel(model);
         IgnoresMerges = model.Boolean("ignore_merges", false);
-        var ids = new HashSet<int>();
         JsonKeys vocabulary = model.Object("vocab") ?? throw model.Missing("vocab", "an object");
         foreach (JsonProperty entry in vocabulary.Properties)
         {
             if (entry.Value.ValueKind != JsonValueKind.Number || !entry.Value.TryGetInt32(out int id) || id is < 0 or > MaxId)
-                throw Contradictory($"Token \"{entry.Name}\" of the vocabulary has the id {entry.Value.GetRawText()}; ids are whole numbers from 0 to {MaxId}.");
-            if (!ids.Add(id))
-                throw Contradictory($"Id {id} of the vocabulary belongs to two tokens; one of them is \"{entry.Name}\".");
-            Vocabulary.Add(entry.Name, id);
+                throw Contradictory($"Token \"{vocabulary.Name(entry)}\" of the vocabulary has the id {entry.Value.GetRawText()}; ids are whole numbers from 0 to {MaxId}.");
+            string token = vocabulary.Name(entry);
+            if (TokenOf(id) is { } other)
+                throw Contradictory($"Id {id} of the vocabulary belongs to both \"{other}\" and \"{token}\".");
+            Vocabulary.Add(token, id);
+            SetToken(id, token);
         }
 
         ReadMerges(model.Array("merges") ?? throw model.Missing("merges", "an array"));
@@ -61,36 +66,40 @@ internal sealed class TokenizerFile
     private void ReadMerges(JsonElement merges)
     {
         Merges = new BytePairMerges(merges.GetArrayLength());
+        Dictionary<string, int>.AlternateLookup<ReadOnlySpan<char>> ids = Vocabulary.GetAlternateLookup<ReadOnlySpan<char>>();
+        Span<char> buffer = stackalloc char[256];
         int rank = 0;
         foreach (JsonElement merge in merges.EnumerateArray())
         {
-            (string left, string right) = Pair(merge, rank);
-            if (!Vocabulary.TryGetValue(left, out int leftId) || !Vocabulary.TryGetValue(right, out int rightId) || !Vocabulary.TryGetValue(left + right, out int id))
+            string pair = Pair(merge, rank);
+            int at = pair.IndexOf(' ', StringComparison.Ordinal);
+            Span<char> merged = pair.Length <= buffer.Length ? buffer[..(pair.Length - 1)] : new char[pair.Length - 1];
+            ReadOnlySpan<char> left = pair.AsSpan(0, at), right = pair.AsSpan(at + 1);
+            left.CopyTo(merged);
+            right.CopyTo(merged[at..]);
+            if (!ids.TryGetValue(left, out int leftId) || !ids.TryGetValue(right, out int rightId) || !ids.TryGetValue(merged, out int id))
                 throw Contradictory($"Merge {rank} (\"{left}\" and \"{right}\") needs a token that is not in the vocabulary.");
             Merges.Add(leftId, rightId, id, rank++);
         }
     }
 
-    /// <summary>A merge is "left right" in older files and ["left", "right"] in newer ones.</summary>
-    private (string Left, string Right) Pair(JsonElement merge, int rank)
+    /// <summary>A merge is "left right" in older files and ["left", "right"] in newer ones. Gives the older form; tokens in the byte alphabet hold no space.</summary>
+    private string Pair(JsonElement merge, int rank)
     {
-        if (merge.ValueKind == JsonValueKind.Array && merge.GetArrayLength() == 2
-            && merge[0].ValueKind == JsonValueKind.String && merge[1].ValueKind == JsonValueKind.String)
+        string? pair = merge.ValueKind switch
         {
-            return (merge[0].GetString()!, merge[1].GetString()!);
-        }
-
-        if (merge.ValueKind == JsonValueKind.String && merge.GetString()!.Split(' ') is [string left, string right])
-            return (left, right);
-        throw Contradictory($"Merge {rank} is {merge.GetRawText()}; it must be a text of two tokens with a space between, or an array of two tokens.");
+            JsonValueKind.String => Text(merge),
+            JsonValueKind.Array when merge.GetArrayLength() == 2 && merge[0].ValueKind == JsonValueKind.String && merge[1].ValueKind == JsonValueKind.String
+                => $"{Text(merge[0])} {Text(merge[1])}",
+            _ => null,
+        };
+        return pair is not null && pair.AsSpan().Count(' ') == 1
+            ? pair
+            : throw Contradictory($"Merge {rank} is {merge.GetRawText()}; it must be a text of two tokens with a space between, or an array of two tokens.");
     }
 
     private void ReadAddedTokens(JsonKeys root)
     {
-        var owners = new Dictionary<int, string>(Vocabulary.Count);
-        foreach ((string token, int id) in Vocabulary)
-            owners.Add(id, token);
-
         int index = 0;
         foreach (JsonElement element in root.Array("added_tokens")?.EnumerateArray() ?? default)
         {
@@ -105,14 +114,26 @@ internal sealed class TokenizerFile
                     throw keys.Error(option, DiagnosticCodes.TokenizerUnsupported, $"is true for \"{content}\"; only tokens that are found as they stand are supported.");
             }
 
-            bool taken = owners.TryGetValue(id, out string? owner) && owner != content;
+            string? owner = TokenOf(id);
+            bool taken = owner is not null && owner != content;
             if (taken || (Vocabulary.TryGetValue(content, out int inVocabulary) && inVocabulary != id))
                 throw Contradictory($"Added token \"{content}\" has id {id}, which {(taken ? $"belongs to \"{owner}\"" : "is not its id in the vocabulary")}.");
-            owners[id] = content;
+            SetToken(id, content);
             bool special = keys.Boolean("special", false);
             AddedTokens.Add(new AddedToken(id, content, special, keys.Boolean("normalized", !special)));
         }
     }
+
+    private string? TokenOf(int id) => id < Tokens.Count ? Tokens[id] : null;
+
+    private void SetToken(int id, string token)
+    {
+        if (id >= Tokens.Count)
+            CollectionsMarshal.SetCount(Tokens, id + 1);
+        Tokens[id] = token;
+    }
+
+    private string Text(JsonElement value) => new JsonKeys(value, _path, "model.").Unescape(value, "merges");
 
     private ModelFormatException Contradictory(string message) => new(DiagnosticCodes.TokenizerContradictory, message, _path);
 }

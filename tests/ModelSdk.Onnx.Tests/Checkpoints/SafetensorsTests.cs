@@ -80,6 +80,7 @@ public sealed class SafetensorsTests : IDisposable
     [InlineData("""{"a":[]}""", 0, "\"a\" is described by an array")]
     [InlineData("""{"a":{"dtype":"F32","shape":[0],"data_offsets":[0,0]},"a":{"dtype":"F32","shape":[0],"data_offsets":[0,0]}}""", 0, "a")]
     [InlineData("""{"__metadata__":{"format":5}}""", 0, "__metadata__")]
+    [InlineData("""{"\ud800":{"dtype":"F32","shape":[0],"data_offsets":[0,0]}}""", 0, "cannot be read")]
     [InlineData("""{"__metadata__":[]}""", 0, "__metadata__")]
     [InlineData("[]", 0, "does not begin with")]
     [InlineData("", 0, "does not begin with")]

@@ -77,6 +77,15 @@ public class TokenizerRefusalTests
     public void A_token_that_is_listed_twice_is_refused() =>
         Assert.Contains("\"a\"", Refuse(Original.Replace("\"b\":", "\"a\":", StringComparison.Ordinal)).Message.Replace('\'', '"'), StringComparison.Ordinal);
 
+    [Theory]
+    [InlineData("\"~\": 126", "\"\\ud800\": 126")]
+    [InlineData("\"<|im_end|>\"", "\"\\udfff\"")]
+    public void Text_that_is_no_Unicode_is_refused(string original, string replacement)
+    {
+        Assert.Contains(original, Original, StringComparison.Ordinal);
+        Assert.Equal("MDL2002", Refuse(Original.Replace(original, replacement, StringComparison.Ordinal)).Code);
+    }
+
     [Fact]
     public void A_missing_file_is_named()
     {
