@@ -49,7 +49,7 @@ public sealed class Conversation : IAsyncDisposable
     /// <exception cref="UnknownAdapterException">There is no such mode.</exception>
     public long TokensRun(string mode) => _cache.TokensRun(_model.Loaded.Sessions.IndexOf(mode));
 
-    /// <summary>This conversation as a chat client: a chat that goes on encodes only what is new.</summary>
+    /// <summary>This conversation as a chat client: a chat that goes on encodes only what is new. Options as for <see cref="ReasoningModel.AsChatClient"/>.</summary>
     public IChatClient AsChatClient() => new ReasoningChatClient(_model, _model.Bundle, StreamAsync, AnswerAsync);
 
     /// <summary>Waits for a running call, then frees the cache.</summary>
@@ -62,8 +62,12 @@ public sealed class Conversation : IAsyncDisposable
         _turn.Dispose();
     }
 
-    /// <summary>Frees the cache; no call runs any more.</summary>
-    internal void Free() => _cache.Dispose();
+    /// <summary>Frees the cache; no call runs any more. Conversation and model may both do so, even at the same time.</summary>
+    internal void Free()
+    {
+        lock (_cache)
+            _cache.Dispose();
+    }
 
     /// <summary>As the public method; the sink takes text between two tokens, on the worker.</summary>
     internal async Task<ReasoningResult> AnswerAsync(ReasoningRequest request, Action<UpdateKind, string>? sink, CancellationToken cancellationToken)

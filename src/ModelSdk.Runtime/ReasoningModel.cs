@@ -93,7 +93,13 @@ public sealed class ReasoningModel : IAsyncDisposable
         }
     }
 
-    /// <summary>This model as a chat client of Microsoft.Extensions.AI; see <see cref="ReasoningChatClient"/>. Disposing the client leaves the model loaded.</summary>
+    /// <summary>This model as a chat client of Microsoft.Extensions.AI. Disposing the client leaves the model loaded.</summary>
+    /// <remarks>
+    /// Used options: Temperature (none = greedy), TopP, TopK, Seed, MaxOutputTokens, StopSequences, Instructions (put in front of the system message),
+    /// ModelId (the mode: an adapter's name or "base"; none, or the model's own name, means the default mode) and
+    /// AdditionalProperties["budget"] (a number of tokens, or a budget's name). Reasoning comes as TextReasoningContent; reasoning in earlier
+    /// messages is left out of the prompt. Tools and contents other than text are refused with <see cref="InvalidRequestException"/>.
+    /// </remarks>
     public IChatClient AsChatClient() => new ReasoningChatClient(this, Bundle, StreamAsync, AnswerAsync);
 
     /// <summary>Refuses further calls, waits for those that run, then frees sessions, caches and weights.</summary>
@@ -101,10 +107,13 @@ public sealed class ReasoningModel : IAsyncDisposable
     {
         if (!await _gate.CloseAsync().ConfigureAwait(false))
             return;
+        Conversation[] conversations;
+        lock (_lock)
+            conversations = [.. _conversations];
+        foreach (Conversation conversation in conversations)
+            conversation.Free();
         foreach (TokenCache cache in _caches)
             cache.Dispose();
-        foreach (Conversation conversation in _conversations)
-            conversation.Free();
         _loaded.Dispose();
         _turns.Dispose();
     }

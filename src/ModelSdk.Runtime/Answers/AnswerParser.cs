@@ -7,7 +7,7 @@ namespace ModelSdk.Runtime;
 /// <remarks>
 /// The whole text counts first: surrounding white space and one trailing period are ignored. A text that is not the value alone
 /// is accepted when it holds exactly one different value ("The answer is 16."). Anything else is refused, never guessed.
-/// Commas that group thousands ("1,204") are accepted.
+/// Units may follow a number ("16kg"); commas that group thousands ("1,204") are accepted.
 /// </remarks>
 public static partial class AnswerParser
 {
@@ -127,7 +127,7 @@ public static partial class AnswerParser
         return false;
     }
 
-    // A sign counts only where no letter or digit stands before it, so that "5-3" holds 5 and 3.
-    [GeneratedRegex(@"(?<![\p{L}\p{N}_.])[+-]?(?:[0-9]{1,3}(?:,[0-9]{3})+|[0-9]+)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?(?![\p{L}\p{N}_])|(?<=[\p{L}\p{N}_])(?<![0-9.])[0-9]+(?:\.[0-9]+)?", RegexOptions.CultureInvariant)]
+    // A sign counts only where no letter or digit stands before it, so that "5-3" holds 5 and 3. Units may follow at once ("16kg").
+    [GeneratedRegex(@"(?<![\p{L}\p{N}_.])[+-]?(?:[0-9]{1,3}(?:,[0-9]{3})+(?![0-9])|[0-9]+)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?", RegexOptions.CultureInvariant)]
     private static partial Regex Number { get; }
 }

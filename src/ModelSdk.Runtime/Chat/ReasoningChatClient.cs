@@ -8,13 +8,7 @@ using ModelSdk.Runtime.Text;
 
 namespace ModelSdk.Runtime.Chat;
 
-/// <summary>A compiled model as a chat client of Microsoft.Extensions.AI.</summary>
-/// <remarks>
-/// Used options: Temperature, TopP, TopK, Seed, MaxOutputTokens, StopSequences, Instructions (put in front of a system message),
-/// ModelId (the mode: an adapter's name or "base"; the model's own name means the default mode) and
-/// AdditionalProperties["budget"] (a number of tokens, or a budget's name). Without a temperature decoding is greedy.
-/// Earlier reasoning in the messages is left out of the prompt. Tools and contents other than text are refused.
-/// </remarks>
+/// <summary>A compiled model, or a conversation with it, as a chat client; <see cref="ReasoningModel.AsChatClient"/> describes the options.</summary>
 internal sealed class ReasoningChatClient : IChatClient
 {
     /// <summary>Name of the additional property that holds the token budget.</summary>
