@@ -93,12 +93,12 @@ public static class ExportVerifier
 
         void Add(string mode, string name, float[] expected, float[] actual, double bound, double agreementBound)
         {
-            (double difference, double agreement) = LogitsComparison.Compare(expected, actual, config.VocabularySize);
+            (double difference, double greatest, double agreement) = LogitsComparison.Compare(expected, actual, config.VocabularySize);
             if (!(difference <= bound))
-                throw new ExportException(DiagnosticCodes.ExportVerificationFailed, $"Mode {mode}: \"{name}\" does not hold. The greatest difference of a logit is {difference:g3} of the logits' root mean square; allowed is {bound:g3}. Lower the rounding (8-bit weights, or accuracy_level 1), or report a bug of the exporter.");
+                throw new ExportException(DiagnosticCodes.ExportVerificationFailed, $"Mode {mode}: \"{name}\" does not hold. The logits differ by {difference:g3} of their root mean square (the worst by {greatest:g3}); allowed is {bound:g3}. Lower the rounding (8-bit weights, or accuracy_level 1), or report a bug of the exporter.");
             if (agreement < agreementBound)
                 throw new ExportException(DiagnosticCodes.ExportVerificationFailed, $"Mode {mode}: \"{name}\" chooses the same token at {agreement:p1} of {expected.Length / config.VocabularySize} positions; required are {agreementBound:p1}. Lower the rounding (8-bit weights, or accuracy_level 1), or report a bug of the exporter.");
-            checks.Add(new VerificationCheck(mode, name, expected.Length / config.VocabularySize, difference, bound, agreement));
+            checks.Add(new VerificationCheck(mode, name, expected.Length / config.VocabularySize, difference, bound, greatest, agreement));
         }
     }
 
