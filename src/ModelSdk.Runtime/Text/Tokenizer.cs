@@ -1,28 +1,32 @@
 using System.Buffers;
 using System.Text;
+using Microsoft.ML.Tokenizers;
 using ModelSdk.Manifest;
 
 namespace ModelSdk.Runtime.Text;
 
 /// <summary>Byte-level BPE from a Hugging Face tokenizer.json (Qwen2, Qwen2.5): the same ids as the Hugging Face tokenizers library. Thread-safe.</summary>
+/// <remarks>
+/// Merging is <see cref="BpeTokenizer"/>'s. What comes before it (added tokens, normalization form C, the split) is done here, because the
+/// library's regular expressions see halves of characters outside the BMP and .NET does not normalize under InvariantGlobalization.
+/// </remarks>
 public sealed class Tokenizer
 {
     private readonly Dictionary<string, int> _vocabulary;
-    private readonly BytePairMerges _merges;
+    private readonly BpeTokenizer _merging;
     private readonly bool _normalizes;
     private readonly bool _ignoresMerges;
     private readonly Dictionary<string, int> _added = new(StringComparer.Ordinal);
     private readonly HashSet<int> _special = [];
     private readonly AddedTokenMatcher _addedAsGiven;
     private readonly AddedTokenMatcher _addedNormalized;
-    private readonly int[] _byteIds = new int[256];
     private readonly List<string?> _tokens;
     private readonly byte[]?[] _bytes;
 
     private Tokenizer(TokenizerFile file, string path)
     {
         _vocabulary = file.Vocabulary;
-        _merges = file.Merges;
+        _merging = BpeTokenizer.Create(new BpeOptions(file.Vocabulary) { Merges = file.Merges });
         _normalizes = file.Normalizes;
         _ignoresMerges = file.IgnoresMerges;
         foreach (AddedToken token in file.AddedTokens)
@@ -37,7 +41,7 @@ public sealed class Tokenizer
 
         _tokens = file.Tokens;
         _bytes = new byte[Count][];
-        FindBytes(path);
+        CheckBytes(path);
     }
 
     /// <summary>Number of ids: one more than the highest. The model's vocabulary may be larger (padding).</summary>
@@ -54,16 +58,15 @@ public sealed class Tokenizer
     {
         ArgumentNullException.ThrowIfNull(text);
         var ids = new List<int>((text.Length / 3) + 4);
-        var queue = new PriorityQueue<(int, int), (int, int)>();
         ReadOnlySpan<char> rest = WellFormed(text);
         while (_addedAsGiven.Find(rest, out int start, out int length, out int id))
         {
-            EncodeNormalized(rest[..start], ids, queue);
+            EncodeNormalized(rest[..start], ids);
             ids.Add(id);
             rest = rest[(start + length)..];
         }
 
-        EncodeNormalized(rest, ids, queue);
+        EncodeNormalized(rest, ids);
         return [.. ids];
     }
 
@@ -93,61 +96,52 @@ public sealed class Tokenizer
         return _bytes[id] ??= ByteAlphabet.Decode(token); // threads may race to the same bytes
     }
 
-    private void EncodeNormalized(ReadOnlySpan<char> text, List<int> ids, PriorityQueue<(int, int), (int, int)> queue)
+    private void EncodeNormalized(ReadOnlySpan<char> text, List<int> ids)
     {
         if (text.IsEmpty)
             return;
         ReadOnlySpan<char> rest = Normalize(text.ToString());
         while (_addedNormalized.Find(rest, out int start, out int length, out int id))
         {
-            EncodePieces(rest[..start], ids, queue);
+            EncodePieces(rest[..start], ids);
             ids.Add(id);
             rest = rest[(start + length)..];
         }
 
-        EncodePieces(rest, ids, queue);
+        EncodePieces(rest, ids);
     }
 
-    private void EncodePieces(ReadOnlySpan<char> text, List<int> ids, PriorityQueue<(int, int), (int, int)> queue)
+    private void EncodePieces(ReadOnlySpan<char> text, List<int> ids)
     {
         while (!text.IsEmpty)
         {
             int length = Qwen2Splitter.Next(text);
-            EncodePiece(text[..length], ids, queue);
+            EncodePiece(text[..length], ids);
             text = text[length..];
         }
     }
 
-    private void EncodePiece(ReadOnlySpan<char> piece, List<int> ids, PriorityQueue<(int, int), (int, int)> queue)
+    private void EncodePiece(ReadOnlySpan<char> piece, List<int> ids)
     {
         byte[] bytes = ArrayPool<byte>.Shared.Rent(Encoding.UTF8.GetMaxByteCount(piece.Length));
-        int count = Encoding.UTF8.GetBytes(piece, bytes);
-        if (_ignoresMerges && _vocabulary.TryGetValue(ByteAlphabet.Encode(bytes.AsSpan(0, count)), out int whole))
-        {
-            ids.Add(whole);
-        }
-        else
-        {
-            int[] tokens = ArrayPool<int>.Shared.Rent(count);
-            for (int i = 0; i < count; i++)
-                tokens[i] = _byteIds[bytes[i]];
-            ids.AddRange(tokens.AsSpan(0, _merges.Apply(tokens.AsSpan(0, count), queue)));
-            ArrayPool<int>.Shared.Return(tokens);
-        }
-
+        string spelled = ByteAlphabet.Encode(bytes.AsSpan(0, Encoding.UTF8.GetBytes(piece, bytes)));
         ArrayPool<byte>.Shared.Return(bytes);
+        if (_ignoresMerges && _vocabulary.TryGetValue(spelled, out int whole))
+            ids.Add(whole);
+        else
+            ids.AddRange(_merging.EncodeToIds(spelled, considerPreTokenization: false, considerNormalization: false));
     }
 
     private string Normalize(string text) => _normalizes ? NormalizationFormC.Normalize(text) : text;
 
     /// <summary>Every byte that UTF-8 uses must have a token; the others never occur.</summary>
-    private void FindBytes(string path)
+    private void CheckBytes(string path)
     {
         for (int value = 0; value < 256; value++)
         {
             bool occurs = value is not (0xC0 or 0xC1 or >= 0xF5);
             string token = ByteAlphabet.Character((byte)value).ToString();
-            if (!_vocabulary.TryGetValue(token, out _byteIds[value]) && occurs)
+            if (occurs && !_vocabulary.ContainsKey(token))
                 throw new ModelFormatException(DiagnosticCodes.TokenizerContradictory, $"The vocabulary has no token for byte 0x{value:X2} (\"{token}\"); some text could not be encoded.", path);
         }
     }

@@ -20,8 +20,8 @@ internal sealed class TokenizerFile
     /// <summary>Tokens by id, added ones included; null where an id stands for nothing.</summary>
     public List<string?> Tokens { get; } = [];
 
-    /// <summary>The merges.</summary>
-    public BytePairMerges Merges { get; private set; } = new(0);
+    /// <summary>The merges as "left right", first the one that goes first.</summary>
+    public List<string> Merges { get; } = [];
 
     /// <summary>Tokens that are found in the text as they stand.</summary>
     public List<AddedToken> AddedTokens { get; } = [];
@@ -65,7 +65,8 @@ internal sealed class TokenizerFile
 
     private void ReadMerges(JsonElement merges)
     {
-        Merges = new BytePairMerges(merges.GetArrayLength());
+        Merges.EnsureCapacity(merges.GetArrayLength());
+        var seen = new HashSet<string>(merges.GetArrayLength(), StringComparer.Ordinal);
         Dictionary<string, int>.AlternateLookup<ReadOnlySpan<char>> ids = Vocabulary.GetAlternateLookup<ReadOnlySpan<char>>();
         Span<char> buffer = stackalloc char[256];
         int rank = 0;
@@ -77,9 +78,12 @@ internal sealed class TokenizerFile
             ReadOnlySpan<char> left = pair.AsSpan(0, at), right = pair.AsSpan(at + 1);
             left.CopyTo(merged);
             right.CopyTo(merged[at..]);
-            if (!ids.TryGetValue(left, out int leftId) || !ids.TryGetValue(right, out int rightId) || !ids.TryGetValue(merged, out int id))
+            if (!ids.ContainsKey(left) || !ids.ContainsKey(right) || !ids.ContainsKey(merged))
                 throw Contradictory($"Merge {rank} (\"{left}\" and \"{right}\") needs a token that is not in the vocabulary.");
-            Merges.Add(leftId, rightId, id, rank++);
+            if (!seen.Add(pair))
+                throw Contradictory($"Merge {rank} (\"{left}\" and \"{right}\") is in the list twice, so which goes first is not certain.");
+            Merges.Add(pair);
+            rank++;
         }
     }
 
