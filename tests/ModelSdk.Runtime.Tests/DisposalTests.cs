@@ -15,9 +15,13 @@ public sealed class DisposalTests : IDisposable
     {
         string folder = TinyBundle.Random(_folder.Path);
         ReasoningModel model = await ReasoningModel.LoadAsync(folder, new ReasoningModelOptions { Threads = 1, MaxConcurrentCalls = 2 }, Cancel);
-        Task<ReasoningResult>[] running = [.. Enumerable.Range(0, 6).Select(i => model.AnswerAsync(RandomBundle.Ask($"Question {i}", tokens: 60), Cancel))];
+        using ManualResetEventSlim goOn = new();
+        Task<ReasoningResult>[] running = [.. Enumerable.Range(0, 6).Select(i => model.RunAsync(RandomBundle.Ask($"Question {i}"), cache: null, (_, _) => goOn.Wait(Cancel), Cancel))];
 
-        await model.DisposeAsync();
+        Task disposing = model.DisposeAsync().AsTask();
+        Assert.False(disposing.IsCompleted);
+        goOn.Set();
+        await disposing;
 
         Assert.All(running, task => Assert.True(task.IsCompletedSuccessfully));
         await Assert.ThrowsAsync<ObjectDisposedException>(() => model.AnswerAsync(RandomBundle.Ask("Late."), Cancel));

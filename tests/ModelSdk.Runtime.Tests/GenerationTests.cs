@@ -92,9 +92,16 @@ public class GenerationTests(RandomBundle bundle) : IClassFixture<RandomBundle>
     [Fact]
     public async Task The_caller_is_not_blocked_while_the_model_runs()
     {
-        Task<ReasoningResult> running = bundle.Model.AnswerAsync(RandomBundle.Ask("Long one.", tokens: 150), Cancel);
+        using ManualResetEventSlim goOn = new();
+        Task<ReasoningResult> running = bundle.Model.RunAsync(
+            RandomBundle.Ask("Long one."),
+            cache: null,
+            (_, _) => Assert.True(goOn.Wait(TimeSpan.FromSeconds(30), Cancel)),
+            Cancel);
 
+        // Were the call made on this thread, nobody could let it go on.
         Assert.False(running.IsCompleted);
+        goOn.Set();
         await running;
     }
 

