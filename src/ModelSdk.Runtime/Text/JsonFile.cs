@@ -1,4 +1,5 @@
 using System.Text.Json;
+using System.Text.Unicode;
 using ModelSdk.Manifest;
 
 namespace ModelSdk.Runtime.Text;
@@ -34,6 +35,8 @@ internal static class JsonFile
     {
         if (bytes.Span.StartsWith("\uFEFF"u8))
             bytes = bytes[3..];
+        if (!Utf8.IsValid(bytes.Span)) // the parser would notice only where a text is read
+            throw new ModelFormatException(DiagnosticCodes.ModelJsonInvalid, $"{System.IO.Path.GetFileName(path)} is not valid JSON: it holds bytes that are not UTF-8.", path);
         JsonDocument document;
         try
         {
