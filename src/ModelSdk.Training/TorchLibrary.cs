@@ -12,7 +12,7 @@ namespace ModelSdk.Training;
 /// libtorch (0.6 GB) is never copied into an output folder. Where the system's libstdc++ is older than GCC 13 the plain load of
 /// libLibTorchSharp.so fails; then a copy with one weak version requirement is used, see <see cref="ElfVersionPatch"/>.
 /// </remarks>
-public static class TorchLibrary
+public static partial class TorchLibrary
 {
     /// <summary>Environment variable that names the folder with libtorch's native libraries; wins over the package folder.</summary>
     public const string FolderVariable = "MODELSDK_LIBTORCH";
@@ -25,6 +25,9 @@ public static class TorchLibrary
     /// <summary>Version of the libtorch package that this build was made with, such as "2.10.0".</summary>
     public static string PackageVersion { get; } = typeof(TorchLibrary).Assembly.GetCustomAttributes<AssemblyMetadataAttribute>()
         .Single(a => a.Key == "LibTorchVersion").Value!;
+
+    /// <summary>The OpenMP library that torch runs on; null where it has another name.</summary>
+    internal static nint? OpenMp { get; private set; }
 
     /// <summary>Loads the native libraries once per process; later calls do nothing.</summary>
     /// <param name="folder">Folder with libtorch's native libraries; null: <see cref="FolderVariable"/>, else the NuGet package folder.</param>
@@ -73,6 +76,7 @@ public static class TorchLibrary
     private static void Load(string folder)
     {
         string prefix = OperatingSystem.IsWindows() ? "" : "lib", suffix = OperatingSystem.IsWindows() ? ".dll" : OperatingSystem.IsMacOS() ? ".dylib" : ".so";
+        WaitWithoutSpinning();
         // Dependencies first: libLibTorchSharp.so finds them by name because they are loaded already.
         foreach (var name in (string[])["c10", "torch_cpu", "torch"])
         {
@@ -83,6 +87,11 @@ public static class TorchLibrary
             }
 
             Loaded[name] = handle;
+        }
+
+        if (Directory.GetFiles(folder, "libgomp*") is [var openMp, ..] && NativeLibrary.TryLoad(openMp, out var openMpHandle))
+        {
+            OpenMp = openMpHandle; // The same library that libtorch_cpu has loaded, found by its path.
         }
 
         var shim = FindShim(prefix + "LibTorchSharp" + suffix);
@@ -115,6 +124,22 @@ public static class TorchLibrary
             throw Failure("TorchSharp does not start", e.GetBaseException().Message, folder);
         }
     }
+
+    /// <summary>
+    /// Lets OpenMP's threads sleep between operators instead of spinning: a build shares its cores with compilers and tests, and two
+    /// libraries that spin against each other slow both many times over. A setting of the user's wins.
+    /// </summary>
+    private static void WaitWithoutSpinning()
+    {
+        if (OperatingSystem.IsLinux() && Environment.GetEnvironmentVariable("OMP_WAIT_POLICY") is null && Environment.GetEnvironmentVariable("GOMP_SPINCOUNT") is null)
+        {
+            // OpenMP reads the process's own environment once when it is loaded; Environment.SetEnvironmentVariable does not reach it.
+            _ = SetNativeVariable("OMP_WAIT_POLICY", "passive", 0);
+        }
+    }
+
+    [LibraryImport("libc", EntryPoint = "setenv", StringMarshalling = StringMarshalling.Utf8)]
+    private static partial int SetNativeVariable(string name, string value, int overwrite);
 
     private static TrainingException Failure(string what, string why, string path) => new(
         DiagnosticCodes.TorchUnavailable,

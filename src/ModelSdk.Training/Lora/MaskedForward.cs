@@ -33,8 +33,7 @@ internal static class MaskedForward
         }
 
         var hidden = Hidden(model, weights, [.. rows.Select(r => r[..^1])], prompts);
-        var chosen = hidden.view(-1, model.Config.HiddenSize).index_select(0, tensor(places.ToArray(), device: model.Device));
-        return nn.functional.cross_entropy(model.HeadLogits(chosen), tensor(targets.ToArray(), device: model.Device), reduction: nn.Reduction.Sum) / normalizer;
+        return model.CrossEntropy(hidden.view(-1, model.Config.HiddenSize), [.. places], [.. targets], weights: null, normalizer);
     }
 
     /// <summary>Residual stream of the rows' tokens behind their prompts: [B, T, D].</summary>
@@ -57,6 +56,11 @@ internal static class MaskedForward
         }
 
         var x = model.Embed(tensor(ids, [count, length], device: model.Device));
+        if (model.UsesKernels(weights, past + length))
+        {
+            return model.RunKernels(weights, x, [.. starts.Select(s => (int)s)], past == 0 ? null : [.. PromptCache.Gather(prompts).unbind(0)]);
+        }
+
         if (past == 0)
         {
             return DecoderStack.Run(model.Config, weights, x, model.Rotary, model.Rotary.Range(0, length), model.CausalMask(length));

@@ -138,7 +138,19 @@ internal sealed class PromptCache : IDisposable
         }
 
         var found = new List<Tensor>();
-        DecoderStack.Run(model.Config, weights, model.Embed(tensor(ids, [prompts.Length, length], device: model.Device)), model.Rotary, model.Rotary.Range(0, length), model.CausalMask(length), (_, keys, values) =>
+        var x = model.Embed(tensor(ids, [prompts.Length, length], device: model.Device));
+        if (model.UsesKernels(weights, length))
+        {
+            void Keep(Tensor t) => found.Add(t.view(prompts.Length, model.Config.KeyValueHeads, -1, model.Config.HeadSize).narrow(2, 0, length));
+            model.RunKernels(weights, x, new int[prompts.Length], past: null, capture: (keys, values) =>
+            {
+                Keep(keys);
+                Keep(values);
+            });
+            return torch.stack(found).MoveToOuterDisposeScope();
+        }
+
+        DecoderStack.Run(model.Config, weights, x, model.Rotary, model.Rotary.Range(0, length), model.CausalMask(length), (_, keys, values) =>
         {
             found.Add(keys);
             found.Add(values);

@@ -8,6 +8,9 @@ namespace ModelSdk.Training;
 /// <param name="Device">Device; null: CPU.</param>
 public sealed record ComputeOptions(torch.ScalarType Type, torch.Device? Device = null)
 {
+    /// <summary>True: Torch's own operators only, also where kernels could run; the form that kernels are tested against.</summary>
+    internal bool Composed { get; init; }
+
     /// <summary>fp32 on the CPU: exact enough for parity and for tests.</summary>
     public static ComputeOptions Full { get; } = new(torch.ScalarType.Float32);
 

@@ -30,6 +30,9 @@ internal sealed class RotaryTable : IDisposable
             }
         }
 
+        // The kernels read one value a pair, unsigned.
+        HalfCos = [.. Enumerable.Range(0, positions).SelectMany(t => cos.AsSpan(t * _headSize, half).ToArray())];
+        HalfSin = [.. Enumerable.Range(0, positions).SelectMany(t => sin.AsSpan((t * _headSize) + half, half).ToArray())];
         using var scope = NewDisposeScope();
         _cos = tensor(cos, [positions, 1, _headSize]).to(type).to(device).DetachFromDisposeScope();
         _sin = tensor(sin, [positions, 1, _headSize]).to(type).to(device).DetachFromDisposeScope();
@@ -38,6 +41,12 @@ internal sealed class RotaryTable : IDisposable
 
     /// <summary>Positions in the table.</summary>
     public int Positions { get; }
+
+    /// <summary>[positions, h / 2].</summary>
+    public float[] HalfCos { get; }
+
+    /// <summary>[positions, h / 2].</summary>
+    public float[] HalfSin { get; }
 
     /// <summary>Tables for positions start .. start + count - 1, each [count, 1, h].</summary>
     public (Tensor Cos, Tensor Sin) Range(long start, long count) => (_cos.narrow(0, start, count), _sin.narrow(0, start, count));

@@ -1,5 +1,6 @@
 using ModelSdk.Manifest;
 using ModelSdk.Runtime.Bundles;
+using ModelSdk.Training.Kernels;
 using TorchSharp;
 using static TorchSharp.torch;
 
@@ -168,9 +169,7 @@ public sealed class Transformer : IDisposable
             throw new ArgumentException("No place of the batch has a loss weight.", nameof(batch));
         }
 
-        var hidden = Hidden(batch).view(-1, Config.HiddenSize).index_select(0, tensor(places.ToArray(), device: Device));
-        var each = nn.functional.cross_entropy(HeadLogits(hidden), tensor(targets.ToArray(), device: Device), reduction: nn.Reduction.None);
-        return (each * tensor(weights.ToArray(), device: Device)).sum() / (normalizer ?? batch.TotalWeight);
+        return CrossEntropy(Hidden(batch).view(-1, Config.HiddenSize), [.. places], [.. targets], [.. weights], normalizer ?? batch.TotalWeight);
     }
 
     /// <summary>Logits of every place: [B, T, V], fp32.</summary>
@@ -183,10 +182,16 @@ public sealed class Transformer : IDisposable
     {
         CheckLength(batch.Length);
         var ids = tensor(batch.Ids, [batch.Rows, batch.Length], device: Device);
+        var weights = ComputeWeights();
+        if (UsesKernels(weights, batch.Length))
+        {
+            return RunKernels(weights, Embed(ids), new int[batch.Rows], past: null, FirstOfSegment(batch));
+        }
+
         var mask = batch.Segments is null
             ? CausalMask(batch.Length)
             : AttentionMask.Segmented(tensor(batch.Segments, [batch.Rows, batch.Length], device: Device), Config.KeyValueHeads, Group, Compute.Type);
-        return DecoderStack.Run(Config, ComputeWeights(), Embed(ids), _rotary, _rotary.Range(0, batch.Length), mask);
+        return DecoderStack.Run(Config, weights, Embed(ids), _rotary, _rotary.Range(0, batch.Length), mask);
     }
 
     /// <summary>Copies of all parameters under their Hugging Face names, ready for a safetensors file.</summary>
@@ -241,6 +246,68 @@ public sealed class Transformer : IDisposable
     /// <summary>Residual stream [.., D] -> fp32 logits [.., V].</summary>
     internal Tensor HeadLogits(Tensor hidden) =>
         nn.functional.linear(DecoderStack.Normalize(hidden, Config.RmsNormEpsilon) * _finalNorm.to_type(Compute.Type), (_head ?? _embedding).to_type(Compute.Type)).to_type(ScalarType.Float32);
+
+    /// <summary>Weighted cross entropy of some places of the residual stream [N, D]; fp32 scalar.</summary>
+    /// <param name="hidden">[N, D].</param>
+    /// <param name="places">Rows of it that predict.</param>
+    /// <param name="targets">What they should predict.</param>
+    /// <param name="weights">Weight of each; null: 1.</param>
+    /// <param name="normalizer">What the sum is divided by.</param>
+    internal Tensor CrossEntropy(Tensor hidden, long[] places, long[] targets, float[]? weights, double normalizer)
+    {
+        var chosen = hidden.index_select(0, tensor(places, device: Device));
+        if (HasKernels)
+        {
+            return FusedLoss.Run(chosen, _finalNorm.to_type(Compute.Type), (_head ?? _embedding).to_type(Compute.Type), new LossCall(targets, weights, 1 / normalizer, Config.RmsNormEpsilon));
+        }
+
+        var each = nn.functional.cross_entropy(HeadLogits(chosen), tensor(targets, device: Device), reduction: nn.Reduction.None);
+        return (weights is null ? each : each * tensor(weights, device: Device)).sum() / normalizer;
+    }
+
+    /// <summary>Whether <see cref="RunKernels"/> can run these weights: on a CPU with AVX-512, without low-rank parts.</summary>
+    internal bool UsesKernels(LayerWeights[] weights, int columns) =>
+        HasKernels && columns <= 8000 && !weights.Any(l => l.Qkv.LoraA is not null || l.Output.LoraA is not null || l.GateUp.LoraA is not null || l.Down.LoraA is not null);
+
+    /// <summary><see cref="DecoderStack.Run"/> by kernels.</summary>
+    /// <param name="weights">Weights.</param>
+    /// <param name="x">[B, T, D].</param>
+    /// <param name="starts">Prompt tokens before each row.</param>
+    /// <param name="past">Their keys and values, layer by layer, each [B, KVH, P, h]; null without prompts.</param>
+    /// <param name="first">[B, T] first token that each token sees, or null.</param>
+    /// <param name="capture">Gets each layer's keys and values [B KVH, S, h].</param>
+    internal Tensor RunKernels(LayerWeights[] weights, Tensor x, int[] starts, Tensor[]? past, int[]? first = null, Action<Tensor, Tensor>? capture = null)
+    {
+        int rows = (int)x.shape[0], length = (int)x.shape[1];
+        var geometry = new AttentionGeometry(Config, rows, length, past is null ? 0 : (int)past[0].shape[2], starts, first, _rotary.HalfCos, _rotary.HalfSin);
+        x = x.view(-1, Config.HiddenSize);
+        for (var i = 0; i < weights.Length; i++)
+        {
+            x = FusedLayer.Run(x, weights[i], new LayerCall(geometry, past?[2 * i], past?[(2 * i) + 1], capture));
+        }
+
+        return x.view(rows, length, Config.HiddenSize);
+    }
+
+    private bool HasKernels => !Compute.Composed && KernelSupport.IsAvailable && Device.type == DeviceType.CPU;
+
+    /// <summary>First token of its own text for each token of packed rows.</summary>
+    private static int[]? FirstOfSegment(TokenBatch batch)
+    {
+        if (batch.Segments is null)
+        {
+            return null;
+        }
+
+        var first = new int[batch.Ids.Length];
+        for (var i = 1; i < first.Length; i++)
+        {
+            var t = i % batch.Length;
+            first[i] = t == 0 ? 0 : batch.Segments[i] == batch.Segments[i - 1] ? first[i - 1] : t;
+        }
+
+        return first;
+    }
 
     /// <summary>Weights in the computation's type with norms and the scale of the queries folded in; differentiable where the parameters are.</summary>
     internal LayerWeights[] ComputeWeights() => [.. _layers.Select(l => new LayerWeights(
