@@ -60,11 +60,7 @@ internal static class ExportStage
         progress("computing reference logits in Torch", 0.2);
         List<ReferenceLogits> references = References(inputs, resolved, trained, model, cancellationToken);
         progress("running the graphs", 0.5);
-        // ONNX Runtime wants the weights beside the graphs while it loads them; the bundle gets them from the quantize stage.
-        string weights = Path.Combine(folders.Output, QuantizedModel.WeightsFileName);
-        File.Copy(model.WeightsPath, weights);
         VerificationReport report = ExportVerifier.Verify(model, folders.Output, adapters, options, references, s_bounds, cancellationToken);
-        File.Delete(weights);
         new ExportedGraphs(files, adapters).Write(Path.Combine(folders.Output, ExportedGraphs.FileName));
         File.WriteAllText(Path.Combine(folders.Output, ParityFile), Summary(report).ToJsonString(new JsonSerializerOptions { WriteIndented = true, NewLine = "\n" }));
         progress($"{report.Checks.Count} comparisons hold", 1);
