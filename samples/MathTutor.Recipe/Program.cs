@@ -1,5 +1,6 @@
 using MathTutor.Recipe;
 using MathTutor.Recipe.Pretraining;
+using MathTutor.Recipe.Studies;
 using MathTutor.Recipe.World;
 
 // Makes what samples/MathTutor ships: data files, tokenizer, base checkpoint. See README.md.
@@ -8,6 +9,8 @@ const string Usage = """
       world       data files             (default DIR: samples/MathTutor/data)
       tokenizer   tokenizer files        (default DIR: samples/MathTutor/base)
       pretrain    base checkpoint        (default DIR: samples/MathTutor/base; about 30 minutes; goes on where it was stopped)
+      study       masked against unmasked LoRA on the base [--seeds 1,2,3] [--mask masked,unmasked] [--steps N] [--batch N]
+                  [--lr X] [--rank N] [--weights int4|full] [--examples N] [--failures N]; DIR: samples/MathTutor
       sample      prints some of the text that the base reads
     """;
 
@@ -26,6 +29,9 @@ switch (verb)
     case "pretrain":
         string target = folder ?? Path.Combine(sample, "base");
         Pretrainer.Run(options, target, Option("--work") ?? Path.Combine("artifacts", "pretraining"), Console.WriteLine);
+        return 0;
+    case "study":
+        MaskStudyCommand.Run(folder ?? sample, Option);
         return 0;
     case "sample":
         DataFiles data = DataFiles.Create();
