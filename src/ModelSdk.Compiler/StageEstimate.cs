@@ -11,12 +11,15 @@ namespace ModelSdk.Compiler;
 /// <param name="MemoryBytes">Peak resident memory.</param>
 internal sealed record StageEstimate(PlannedStage Stage, bool Cached, double Seconds, long DiskBytes, long MemoryBytes)
 {
-    // Measured on 2 cores of an AMD EPYC (Zen 5), tests aside: enough for the order of magnitude that a plan is read for.
+    // Rates of 2 cores of an AMD EPYC (Zen 5) on the sample's model: enough for the order of magnitude that a plan is read for.
     private const double ProcessBytes = 3e8; // runtime, libtorch and ONNX Runtime before any weight
+    private const double PromptCacheBytes = 1L << 30; // the training's limit for keys and values of prompts
+    private const double MicroBatchTokens = 6144;
+    private const double DecodedRows = 256;
     private const double QuantizedWeightsPerSecond = 2e7;
     private const double TrainingFlopsPerSecond = 1e11;
     private const double DecodeBytesPerSecond = 1e10;
-    private const double TokensPerExample = 100; // where nothing is known about the data but its number of bytes: 4 bytes a token
+    private const double TokensPerExample = 150; // where nothing is known about the data but its number of bytes: 4 bytes a token
 
     /// <summary>The recorded figures of a stored entry; estimates from file sizes for the others.</summary>
     public static StageEstimate For(PlannedStage stage, CompileInputs inputs, ArtifactStore store)
@@ -36,7 +39,7 @@ internal sealed record StageEstimate(PlannedStage Stage, bool Cached, double Sec
             StageNames.Quantize => (1 + (parameters / QuantizedWeightsPerSecond), quantized, ProcessBytes + (parameters / Math.Max(1, inputs.Architecture.Layers) * 8)),
             StageNames.Sft => Training(inputs, inputs.Manifest.Adapters.Single(a => a.Name == stage.Adapter), parameters),
             StageNames.Export => (3 + (parameters / QuantizedWeightsPerSecond), 1e6, ProcessBytes + (parameters * 4) + quantized),
-            StageNames.Evaluate => (Evaluation(inputs, quantized), 1e5, ProcessBytes + (parameters * 4) + quantized),
+            StageNames.Evaluate => (Evaluation(inputs, quantized), 1e5, ProcessBytes + (parameters * 4) + quantized + (4 * DecodedRows * inputs.Context * inputs.Architecture.Layers * inputs.Architecture.KeyValueSize * 8)),
             _ => (1 + (quantized / 5e8), quantized + 2e6, ProcessBytes),
         };
         return new StageEstimate(stage, false, seconds, (long)disk, (long)memory);
@@ -49,7 +52,7 @@ internal sealed record StageEstimate(PlannedStage Stage, bool Cached, double Sec
             ? (double)steps * adapter.Sft.BatchSize * TokensPerExample
             : data.Bytes / 4.0 * adapter.Sft.Epochs!.Value;
         double lora = 14.0 * inputs.Architecture.Layers * inputs.Architecture.HiddenSize * adapter.Rank * 2;
-        return (5 + (tokens * 6 * parameters / TrainingFlopsPerSecond), lora * 4, ProcessBytes + (parameters * 4) + (adapter.Sft.BatchSize * TokensPerExample * inputs.Architecture.Layers * inputs.Architecture.HiddenSize * 4 * 30));
+        return (5 + (tokens * 6 * parameters / TrainingFlopsPerSecond), lora * 4, ProcessBytes + (parameters * 4) + PromptCacheBytes + (MicroBatchTokens * inputs.Architecture.Layers * ((inputs.Architecture.HiddenSize * 30) + (inputs.Architecture.Heads * TokensPerExample)) * 4));
     }
 
     private static double Evaluation(CompileInputs inputs, double quantized)

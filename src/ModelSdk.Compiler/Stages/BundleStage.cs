@@ -60,7 +60,7 @@ internal static class BundleStage
     // Disk is exact. Memory is weights, adapters, one KV cache in fp32, and what the runtime itself takes: an estimate from below.
     private static void CheckTargets(CompileInputs inputs, BundleManifest bundle)
     {
-        const long runtimeBytes = 60_000_000; // .NET and ONNX Runtime with no model loaded, measured on linux-x64
+        const long runtimeBytes = 95_000_000; // .NET and ONNX Runtime: what `modelc bench` shows for the sample, whose own bytes hardly count (linux-x64)
         long disk = bundle.Files.Values.Sum(f => f.Bytes);
         long cache = 2L * bundle.Architecture.Layers * bundle.Architecture.KeyValueSize * bundle.Context * sizeof(float);
         long memory = runtimeBytes + bundle.Files[bundle.Weights.File].Bytes + bundle.Adapters.Sum(a => bundle.Files[a.Weights].Bytes) + cache;
