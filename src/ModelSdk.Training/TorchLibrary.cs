@@ -121,7 +121,8 @@ public static partial class TorchLibrary
         }
         catch (Exception e) when (e is TypeInitializationException or NotSupportedException or DllNotFoundException)
         {
-            throw Failure("TorchSharp does not start", e.GetBaseException().Message, folder);
+            // TorchSharp's message is pages long, and its remedies are not ours; its first line says what failed.
+            throw Failure("TorchSharp does not start; it may have been used before TorchLibrary.EnsureLoaded was called", e.GetBaseException().Message.Split('\n')[0].Trim(), folder);
         }
     }
 

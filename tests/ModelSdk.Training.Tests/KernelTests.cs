@@ -59,7 +59,6 @@ public sealed class KernelTests
     public void Vectors_of_bf16_round_as_Torch_does()
     {
         Assert.SkipUnless(KernelSupport.IsAvailable, "Kernels need AVX-512.");
-        TorchLibrary.EnsureLoaded();
         using var scope = NewDisposeScope();
         using var generator = new Generator(1);
         var x = randn([40, 24], generator: generator).to_type(ScalarType.BFloat16);
@@ -83,7 +82,6 @@ public sealed class KernelTests
     [Fact]
     public void A_team_covers_every_row_once_and_passes_failures_on()
     {
-        TorchLibrary.EnsureLoaded();
         var counts = new int[1000];
         Team.For(counts.Length, 10, (from, to) =>
         {

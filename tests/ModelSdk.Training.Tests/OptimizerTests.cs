@@ -5,8 +5,6 @@ namespace ModelSdk.Training.Tests;
 
 public sealed class OptimizerTests
 {
-    public OptimizerTests() => TorchLibrary.EnsureLoaded();
-
     [Fact]
     public void AdamW_follows_its_formula()
     {

@@ -31,8 +31,7 @@ public sealed class TorchLibraryTests
     public void Libtorch_is_not_copied_beside_the_application()
     {
         Assert.Empty(Directory.GetFiles(AppContext.BaseDirectory, "libtorch_cpu*", SearchOption.AllDirectories));
-        TorchLibrary.EnsureLoaded();
-        TorchLibrary.EnsureLoaded();
+        TorchLibrary.EnsureLoaded(); // A second call does nothing; the first was at the start.
         using var one = TorchSharp.torch.ones(1);
         Assert.Equal(1, one.item<float>());
     }
