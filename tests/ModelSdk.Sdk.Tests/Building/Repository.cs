@@ -11,6 +11,9 @@ internal static class Repository
 
     public static string Configuration { get; } = Value("Configuration");
 
+    /// <summary>NuGet's folder of this machine.</summary>
+    public static string PackageFolder { get; } = Value("PackageFolder");
+
     public static string PackageSources { get; } = Path.Combine(Root, "sdk", "ModelSdk");
 
     /// <summary>The task's assembly beside this test: the build may not lock the one that the repository's build writes.</summary>
