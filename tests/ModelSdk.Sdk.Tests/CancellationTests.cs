@@ -1,5 +1,7 @@
 using System.Diagnostics;
+using Microsoft.Build.Utilities;
 using ModelSdk.Sdk.Tests.Building;
+using ModelSdk.Tasks;
 
 namespace ModelSdk.Sdk.Tests;
 
@@ -8,26 +10,52 @@ public class CancellationTests
     [Theory]
     [InlineData(false)]
     [InlineData(true)]
-    public async Task A_cancelled_build_lets_the_compiler_write_its_checkpoint_and_leaves_no_process(bool lingers)
+    public async System.Threading.Tasks.Task A_cancelled_phase_lets_the_compiler_write_its_checkpoint_and_leaves_no_process(bool lingers)
     {
-        Assert.SkipWhen(OperatingSystem.IsWindows(), "Ctrl+C is sent as a signal.");
-        using var project = new TestProject();
-        project.Write("tutor.model.json", $$"""{"name":"Tutor","wait":"sft"{{(lingers ? ",\"linger\":true" : "")}}}""");
-        using var watcher = new FileSystemWatcher(project.Folder, "waiting.txt") { EnableRaisingEvents = true };
+        using var folder = new TestFolder("app");
+        string manifest = folder.Write("tutor.model.json", $$"""{"name":"Tutor","wait":"sft"{{(lingers ? ",\"linger\":true" : "")}}}""");
+        using var watcher = new FileSystemWatcher(folder.Path, "waiting.txt") { EnableRaisingEvents = true };
         var waiting = new TaskCompletionSource();
         watcher.Changed += (_, _) => waiting.TrySetResult();
+        var engine = new TestBuildEngine();
+        var task = new CompileReasoningModel
+        {
+            BuildEngine = engine,
+            Stage = "sft",
+            Model = new TaskItem(manifest, new Dictionary<string, string> { ["BundleFolder"] = Path.Combine(folder.Path, "bundle"), ["StateFile"] = Path.Combine(folder.Path, "tutor") }),
+            Compiler = new TaskItem(Repository.FakeCompiler, new Dictionary<string, string> { ["DotNetHost"] = "dotnet", ["CancelTimeout"] = lingers ? "1" : "60" }),
+        };
 
-        using Process build = project.Start("-p:ModelSdkCancelTimeout=2");
-        Task<string> output = build.StandardOutput.ReadToEndAsync(TestContext.Current.CancellationToken);
-        await waiting.Task.WaitAsync(TimeSpan.FromMinutes(2), TestContext.Current.CancellationToken);
-        int compiler = int.Parse(File.ReadAllText(project["waiting.txt"]));
-        using (Process signal = Process.Start("kill", ["-INT", build.Id.ToString()])) await signal.WaitForExitAsync(TestContext.Current.CancellationToken);
-        await build.WaitForExitAsync(TestContext.Current.CancellationToken);
+        System.Threading.Tasks.Task<bool> running = System.Threading.Tasks.Task.Run(task.Execute, TestContext.Current.CancellationToken);
+        await waiting.Task.WaitAsync(TimeSpan.FromMinutes(1), TestContext.Current.CancellationToken);
+        int compiler = int.Parse(await File.ReadAllTextAsync(Path.Combine(folder.Path, "waiting.txt"), TestContext.Current.CancellationToken));
+        task.Cancel();
+        task.Cancel();
 
-        Assert.NotEqual(0, build.ExitCode);
-        Assert.DoesNotContain("error MDL", await output);
-        Assert.Equal("saved", File.ReadAllText(project["checkpoint.txt"]));
+        Assert.False(await running.WaitAsync(TimeSpan.FromMinutes(1), TestContext.Current.CancellationToken));
+        Assert.Empty(engine.Errors);
+        Assert.Equal("saved", await File.ReadAllTextAsync(Path.Combine(folder.Path, "checkpoint.txt"), TestContext.Current.CancellationToken));
         Assert.Throws<ArgumentException>(() => Process.GetProcessById(compiler));
-        Assert.Empty(project.Beside());
+    }
+
+    [Fact]
+    public void A_phase_cancelled_before_it_starts_starts_nothing()
+    {
+        using var folder = new TestFolder("app");
+        string manifest = folder.Write("tutor.model.json", """{"name":"Tutor","wait":"sft"}""");
+        var engine = new TestBuildEngine();
+        var task = new CompileReasoningModel
+        {
+            BuildEngine = engine,
+            Stage = "sft",
+            Model = new TaskItem(manifest, new Dictionary<string, string> { ["StateFile"] = Path.Combine(folder.Path, "tutor") }),
+            Compiler = new TaskItem(Repository.FakeCompiler, new Dictionary<string, string> { ["DotNetHost"] = "dotnet" }),
+        };
+
+        task.Cancel();
+
+        Assert.False(task.Execute());
+        Assert.Empty(engine.Errors);
+        Assert.False(File.Exists(Path.Combine(folder.Path, "waiting.txt")));
     }
 }

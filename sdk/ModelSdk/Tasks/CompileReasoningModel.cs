@@ -15,6 +15,9 @@ namespace ModelSdk.Tasks;
 /// </remarks>
 public sealed class CompileReasoningModel : Microsoft.Build.Utilities.Task, ICancelableTask
 {
+    /// <summary>modelc's exit code when it was asked to stop.</summary>
+    private const int Interrupted = 130;
+
     private readonly CompilerProcess process = new();
     private readonly List<InputFile> inputs = [];
     private PhaseReport? report;
@@ -84,8 +87,11 @@ public sealed class CompileReasoningModel : Microsoft.Build.Utilities.Task, ICan
         if (Log.HasLoggedErrors) return false;
         if (exitCode != 0)
         {
+            string what = exitCode == Interrupted
+                ? "was interrupted in '{1}'; the next build goes on from its last checkpoint."
+                : "ended with exit code {0} in '{1}' and named no reason.{2}";
             Log.LogError(null, DiagnosticCodes.CompilerFailed, null, DiagnosticCodes.HelpLink(DiagnosticCodes.CompilerFailed), ManifestPath, 0, 0, 0, 0,
-                "The model compiler ended with exit code {0} in '{1}' and named no reason.{2}", exitCode, Stage.Length > 0 ? Stage : Command, report.LastToolErrors());
+                "The model compiler " + what, exitCode, Stage.Length > 0 ? Stage : Command, report.LastToolErrors());
             return false;
         }
 

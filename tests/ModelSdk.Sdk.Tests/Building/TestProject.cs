@@ -1,5 +1,3 @@
-using System.Diagnostics;
-
 namespace ModelSdk.Sdk.Tests.Building;
 
 /// <summary>
@@ -70,9 +68,6 @@ internal sealed class TestProject : IDisposable
         (int exitCode, string output, string error) = await DotNet.RunAsync(Folder, Arguments(binlog, arguments), Environment);
         return new BuildResult(exitCode, output + error, binlog, Starts);
     }
-
-    /// <summary>Starts a build without waiting for it.</summary>
-    public Process Start(params string[] arguments) => DotNet.Start(Folder, Arguments(Path.Combine(root, $"{++builds}.binlog"), arguments), Environment);
 
     public void Dispose() => Directory.Delete(root, recursive: true);
 
