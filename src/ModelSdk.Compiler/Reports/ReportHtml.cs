@@ -109,12 +109,12 @@ internal static class ReportHtml
             return;
         }
 
-        html.Append("<h2>Exported graphs</h2>\n<p>Each graph was run before it was shipped. Differences are the greatest of any logit, as a share of the logits' root mean square.</p>\n<div class=\"wide\"><table>\n<tr><th>mode</th><th>comparison</th><th class=\"n\">positions</th><th class=\"n\">difference</th><th class=\"n\">allowed</th><th class=\"n\">same likeliest token</th></tr>\n");
+        html.Append("<h2>Exported graphs</h2>\n<p>Each graph was run before it was shipped: in several ways against itself, and on real prompts against Torch (the reference). Differences are shares of the logits' root mean square.</p>\n<div class=\"wide\"><table>\n<tr><th>mode</th><th>comparison</th><th class=\"n\">positions</th><th class=\"n\">difference (RMS)</th><th class=\"n\">allowed</th><th class=\"n\">of a single logit</th><th class=\"n\">same likeliest token</th></tr>\n");
         foreach ((string mode, JsonNode? checks) in parity)
         {
             foreach ((string name, JsonNode? check) in checks!.AsObject())
             {
-                html.Append(CultureInfo.InvariantCulture, $"<tr><td>{Escape(mode)}</td><td>{Escape(name)}</td><td class=\"n\">{Text(check!["positions"])}</td><td class=\"n\">{Number(check["difference"]):0.00000}</td><td class=\"n\">{Number(check["bound"]):0.###}</td><td class=\"n\">{Number(check["argmaxAgreement"]) * 100:F1}%</td></tr>\n");
+                html.Append(CultureInfo.InvariantCulture, $"<tr><td>{Escape(mode)}</td><td>{Escape(name)}</td><td class=\"n\">{Text(check!["positions"])}</td><td class=\"n\">{Number(check["difference"]):0.00000}</td><td class=\"n\">{Number(check["bound"]):0.####}</td><td class=\"n\">{Number(check["greatestDifference"]):0.00000}</td><td class=\"n\">{Number(check["argmaxAgreement"]) * 100:F1}%</td></tr>\n");
             }
         }
 

@@ -17,7 +17,7 @@ internal static class ExportStage
 {
     public const string ParityFile = "parity.json";
 
-    private const int Version = 1;
+    private const int Version = 2;
     private const int ReferenceExamples = 8;
 
     // A single short example may hold several near ties, whose likeliest token flips at any difference; what flips cost is measured by evaluate.
@@ -104,7 +104,7 @@ internal static class ExportStage
     private static ReferenceLogits Reference(string mode, TorchDecoder decoder, int[] tokens, int start) =>
         new(mode, tokens, start, [.. decoder.Logits(tokens, start).SelectMany(row => row)]);
 
-    // Per mode and comparison: the widest difference, as a share of the logits' root mean square, beside its bound.
+    // Per mode and comparison, of all sequences compared: the widest root mean square difference beside its bound, and that of a single logit.
     private static JsonObject Summary(VerificationReport report)
     {
         JsonObject summary = [];
@@ -117,6 +117,7 @@ internal static class ExportStage
                 {
                     ["positions"] = kind.Sum(c => c.Positions),
                     ["difference"] = Math.Round(kind.Max(c => c.Difference), 7),
+                    ["greatestDifference"] = Math.Round(kind.Max(c => c.GreatestDifference), 7),
                     ["bound"] = kind.Max(c => c.Bound),
                     ["argmaxAgreement"] = Math.Round(kind.Sum(c => c.ArgmaxAgreement * c.Positions) / kind.Sum(c => c.Positions), 5),
                 };
