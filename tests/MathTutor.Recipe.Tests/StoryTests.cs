@@ -8,7 +8,7 @@ public sealed class StoryTests
     private static readonly Quantity Ann = new("Ann", Operation.Given, 13, null, 13);
     private static readonly Quantity Ben = new("Ben", Operation.More, 5, "Ann", 18);
     private static readonly Quantity Cat = new("Cat", Operation.Twice, 2, "Ben", 36);
-    private static readonly Story Apples = new("apples", [Ann, Ben, Cat], [Ann, Ben, Cat]);
+    private static readonly Story Apples = new("apples", [Ann, Ben, Cat]);
 
     [Fact]
     public void A_story_reads_as_english()
@@ -29,27 +29,24 @@ public sealed class StoryTests
     public void The_canonical_form_leaves_names_and_items_out()
     {
         var other = new Story("pens",
-            [Ann with { Person = "Zoe" }, Ben with { Person = "Tom", Of = "Zoe" }, Cat with { Person = "Sam", Of = "Tom" }], []);
+            [Ann with { Person = "Zoe" }, Ben with { Person = "Tom", Of = "Zoe" }, Cat with { Person = "Sam", Of = "Tom" }]);
         Assert.Equal("13+5*2", Apples.Canonical("Cat"));
         Assert.Equal(Apples.Canonical("Cat"), other.Canonical("Sam"));
         Assert.NotEqual(Apples.Canonical("Ann"), other.Canonical("Zoe"));
     }
 
-    [Theory]
-    [InlineData(0)]
-    [InlineData(1)]
-    [InlineData(2)]
-    public void Every_told_story_adds_up(int telling)
+    [Fact]
+    public void Every_story_adds_up()
     {
         var dice = new Dice(5);
-        for (int i = 0; i < 500; i++)
+        for (int i = 0; i < 1000; i++)
         {
             int depth = i % 9;
-            (Story story, string asked) = StoryTeller.Tell(dice, depth, (Telling)telling);
+            (Story story, string asked) = StoryTeller.Tell(dice, depth);
             Assert.Equal(depth, story.Depth(asked));
             Assert.Equal(Solve(story.Text, asked).ToString(CultureInfo.InvariantCulture), Reasoning.Answer(story, asked));
             Assert.All(story.Quantities, q => Assert.InRange(q.Value, 0, StoryTeller.Largest));
-            Assert.Equal(story.Quantities.Select(q => q.Person).Order(), story.Told.Select(q => q.Person).Order());
+            Assert.Equal(depth + 1, story.Quantities.Select(q => q.Person).Distinct().Count());
         }
     }
 
@@ -57,9 +54,9 @@ public sealed class StoryTests
     public void A_held_out_problem_is_found_inside_a_longer_one()
     {
         var heldOut = new HeldOut();
-        Assert.True(heldOut.Reserve(new Story("apples", [Ann, Ben], [Ann, Ben]), "Ben"));
+        Assert.True(heldOut.Reserve(new Story("apples", [Ann, Ben]), "Ben"));
         Assert.True(heldOut.Contains(Apples));
-        Assert.False(heldOut.Contains(new Story("apples", [Ann], [Ann])));
+        Assert.False(heldOut.Contains(new Story("apples", [Ann])));
     }
 
     // Reads the English again, without any help of the story's own numbers.

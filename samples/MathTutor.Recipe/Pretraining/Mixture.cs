@@ -151,9 +151,9 @@ internal sealed class Mixture(Dice dice, HeldOut heldOut, IReadOnlyList<(string 
     /// <summary>Story and question; who is compared with, the item and who is asked about are labels, for they follow from the text before.</summary>
     private void Problem(List<Span> spans, Story story, string asked)
     {
-        for (int i = 0; i < story.Told.Count; i++)
+        for (int i = 0; i < story.Quantities.Count; i++)
         {
-            Quantity q = story.Told[i];
+            Quantity q = story.Quantities[i];
             string sentence = (i > 0 ? " " : "") + q.Sentence(story.Item);
             int known = q.Of is null ? sentence.Length : sentence.LastIndexOf(' ');
             spans.Add(new(sentence[..known], 0));

@@ -45,11 +45,6 @@ internal sealed record Quantity(string Person, Operation Operation, int Operand,
         ? $"{Person} = {Text(Value)}."
         : $"{Person} = {Text(of)} {Sign} {Text(Operand)} = {Text(Value)}.";
 
-    /// <summary>The relation as a formula: <c>Ben = Ann + 5.</c></summary>
-    public string Formula() => Operation == Operation.Given
-        ? $"{Person} = {Text(Value)}."
-        : $"{Person} = {Of} {Sign} {Text(Operand)}.";
-
     /// <summary>The sign used in worked steps.</summary>
     public char Sign => Operation switch
     {
@@ -62,14 +57,13 @@ internal sealed record Quantity(string Person, Operation Operation, int Operand,
     private static string Text(int number) => number.ToString(CultureInfo.InvariantCulture);
 }
 
-/// <summary>Quantities that depend on one another, the order in which they are told, and what is counted.</summary>
+/// <summary>Quantities that depend on one another, and what is counted.</summary>
 /// <param name="Item">What is counted, in the plural.</param>
-/// <param name="Quantities">In an order in which each follows from earlier ones.</param>
-/// <param name="Told">The same quantities in the order of the story.</param>
-internal sealed record Story(string Item, IReadOnlyList<Quantity> Quantities, IReadOnlyList<Quantity> Told)
+/// <param name="Quantities">In the order of the story: each follows from earlier ones.</param>
+internal sealed record Story(string Item, IReadOnlyList<Quantity> Quantities)
 {
     /// <summary>The story's sentences.</summary>
-    public string Text => string.Join(' ', Told.Select(q => q.Sentence(Item)));
+    public string Text => string.Join(' ', Quantities.Select(q => q.Sentence(Item)));
 
     /// <summary>The quantity of a person.</summary>
     public Quantity Of(string person) => Quantities.First(q => q.Person == person);

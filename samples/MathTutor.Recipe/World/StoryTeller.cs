@@ -1,18 +1,5 @@
 namespace MathTutor.Recipe.World;
 
-/// <summary>How a story departs from the plain chain in which each quantity follows from the one told before.</summary>
-internal enum Telling
-{
-    /// <summary>Each quantity follows from the one told just before.</summary>
-    Plain,
-
-    /// <summary>Further persons stand between, who do not matter for the question.</summary>
-    Distracted,
-
-    /// <summary>The chain's sentences come in random order.</summary>
-    Shuffled,
-}
-
 /// <summary>Makes up stories.</summary>
 internal static class StoryTeller
 {
@@ -32,7 +19,7 @@ internal static class StoryTeller
     public const int Largest = 99;
 
     /// <summary>A story and the person asked about, whose depth is <paramref name="depth"/>.</summary>
-    public static (Story Story, string Asked) Tell(Dice dice, int depth, Telling telling = Telling.Plain)
+    public static (Story Story, string Asked) Tell(Dice dice, int depth)
     {
         var names = Names.ToArray();
         dice.Shuffle(names);
@@ -42,27 +29,7 @@ internal static class StoryTeller
             chain.Add(Derived(dice, names[i], chain[^1]));
         }
 
-        string asked = names[depth];
-        string item = dice.Pick(Items);
-        switch (telling)
-        {
-            case Telling.Distracted:
-                int extras = dice.Between(1, 3);
-                for (int i = 1; i <= extras; i++)
-                {
-                    string name = names[depth + i];
-                    int at = dice.Between(1, chain.Count);
-                    chain.Insert(at, dice.Chance(0.25) ? Given(dice, name) : Derived(dice, name, chain[dice.Below(at)]));
-                }
-
-                return (new Story(item, chain, chain), asked);
-            case Telling.Shuffled:
-                var told = chain.ToArray();
-                dice.Shuffle(told);
-                return (new Story(item, chain, told), asked);
-            default:
-                return (new Story(item, chain, chain), asked);
-        }
+        return (new Story(dice.Pick(Items), chain), names[depth]);
     }
 
     private static Quantity Given(Dice dice, string person)
