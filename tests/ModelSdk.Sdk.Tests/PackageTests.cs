@@ -53,7 +53,7 @@ public class PackageTests
 
         (int exitCode, string output, _) = await DotNet.RunAsync(app, ["build", "-nologo", "-nodeReuse:false"], ("MODELSDK_STORE", world.Store));
         Assert.True(exitCode == 0, output);
-        Assert.Contains("tiny: sft done", output);
+        Assert.Contains("tiny: sft of adapter 'sums' done", output);
 
         string bin = Path.Combine(app, "bin", "Debug", "net10.0");
         Assert.True(File.Exists(Path.Combine(bin, "models", "tiny", "model.json")));
@@ -69,7 +69,7 @@ public class PackageTests
         (exitCode, output, error) = await DotNet.RunAsync(app, ["run"], ("MODELSDK_STORE", world.Store));
         Assert.True(exitCode == 0, output + error);
         Assert.Contains("answered by sums with True", output);
-        Assert.Contains("tiny: sft taken from the store", error);
+        Assert.Contains("tiny: sft of adapter 'sums' taken from the store", error);
         Assert.Contains("tiny: bundle done", error);
 
         (exitCode, output, _) = await DotNet.RunAsync(app, ["build", "-nologo", "-nodeReuse:false", "--no-restore"], ("MODELSDK_STORE", world.Store));
