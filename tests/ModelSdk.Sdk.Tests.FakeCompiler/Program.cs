@@ -73,7 +73,8 @@ foreach (string stage in (string[])["resolve", "quantize", "sft", "export", "eva
 
     if (own && Text("wait") == stage)
     {
-        File.WriteAllText(Path.Combine(folder, "waiting.txt"), Environment.ProcessId.ToString());
+        File.WriteAllText(Path.Combine(folder, "waiting.tmp"), Environment.ProcessId.ToString());
+        File.Move(Path.Combine(folder, "waiting.tmp"), Path.Combine(folder, "waiting.txt")); // seen only with its content
         while (Console.In.Read() >= 0)
         {
         }

@@ -16,7 +16,7 @@ public class CancellationTests
         string manifest = folder.Write("tutor.model.json", $$"""{"name":"Tutor","wait":"sft"{{(lingers ? ",\"linger\":true" : "")}}}""");
         using var watcher = new FileSystemWatcher(folder.Path, "waiting.txt") { EnableRaisingEvents = true };
         var waiting = new TaskCompletionSource();
-        watcher.Changed += (_, _) => waiting.TrySetResult();
+        watcher.Renamed += (_, _) => waiting.TrySetResult();
         var engine = new TestBuildEngine();
         var task = new CompileReasoningModel
         {

@@ -1,9 +1,9 @@
 using System.Diagnostics;
 using System.Globalization;
 using ModelSdk.Manifest;
-using ModelSdk.Onnx.Quantization;
 using ModelSdk.Onnx.Adapters;
 using ModelSdk.Onnx.Checkpoints;
+using ModelSdk.Onnx.Quantization;
 using ModelSdk.Runtime.Bundles;
 using ModelSdk.Runtime.Text;
 using ModelSdk.Training;
