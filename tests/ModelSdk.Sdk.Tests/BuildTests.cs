@@ -199,4 +199,20 @@ public class BuildTests
         project.Write("mo del%20s/tr ain%20[1],ü.jsonl", "other");
         Assert.NotEmpty((await project.Build()).Succeeded().Starts);
     }
+
+    [Fact]
+    public async Task Data_behind_a_symbolic_link_is_an_input()
+    {
+        using var project = new TestProject();
+        project.Write("elsewhere/train.jsonl", "examples");
+        Directory.CreateSymbolicLink(project["data"], project["elsewhere"]);
+        project.Write("tutor.model.json", """{"name":"Tutor","data":["data/train.jsonl"]}""");
+
+        Assert.Equal(Stages.Length, (await project.Build()).Succeeded().Starts.Length);
+        Assert.Empty((await project.Build()).Succeeded().Starts);
+
+        project.Write("elsewhere/train.jsonl", "other");
+        Assert.NotEmpty((await project.Build()).Succeeded().Starts);
+        Assert.Equal("other", File.ReadAllText(project["bin/Debug/net10.0/models/tutor/weights.bin"]));
+    }
 }
