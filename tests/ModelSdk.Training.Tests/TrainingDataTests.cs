@@ -9,7 +9,7 @@ public sealed class TrainingDataTests
     public void Lines_become_turns_and_answers()
     {
         using var folder = new TemporaryFolder();
-        var path = folder.File("data.jsonl", """
+        var path = folder.Write("data.jsonl", """
             {"messages":[{"role":"system","content":"S"},{"role":"user","content":"Q"},{"role":"assistant","content":"A"}],"answer":16,"depth":3}
 
             {"messages":[{"role":"user","content":"Ünï"}],"answer":"yes"}
@@ -33,7 +33,7 @@ public sealed class TrainingDataTests
     public void A_malformed_line_is_named(string line, string expected)
     {
         using var folder = new TemporaryFolder();
-        var path = folder.File("data.jsonl", "{\"messages\":[{\"role\":\"user\",\"content\":\"Q\"}]}\n" + line + "\n");
+        var path = folder.Write("data.jsonl", "{\"messages\":[{\"role\":\"user\",\"content\":\"Q\"}]}\n" + line + "\n");
 
         var error = Assert.Throws<TrainingException>(() => TrainingData.Read(path));
 
@@ -46,7 +46,7 @@ public sealed class TrainingDataTests
     public void A_missing_and_an_empty_file_are_told_apart()
     {
         using var folder = new TemporaryFolder();
-        Assert.Equal(DiagnosticCodes.DataFileMissing, Assert.Throws<TrainingException>(() => TrainingData.Read(folder.File("none.jsonl"))).Code);
-        Assert.Equal(DiagnosticCodes.DataEmpty, Assert.Throws<TrainingException>(() => TrainingData.Read(folder.File("empty.jsonl", "\n \n"))).Code);
+        Assert.Equal(DiagnosticCodes.DataFileMissing, Assert.Throws<TrainingException>(() => TrainingData.Read(folder["none.jsonl"])).Code);
+        Assert.Equal(DiagnosticCodes.DataEmpty, Assert.Throws<TrainingException>(() => TrainingData.Read(folder.Write("empty.jsonl", "\n \n"))).Code);
     }
 }

@@ -1,6 +1,5 @@
 using System.Text.Json.Nodes;
 using ModelSdk.Runtime.Bundles;
-using ModelSdk.Runtime.Tests.Text;
 
 namespace ModelSdk.Runtime.Tests.Bundles;
 

@@ -1,4 +1,4 @@
-namespace ModelSdk.Compiler.Tests;
+namespace ModelSdk.Testing;
 
 /// <summary>A folder of one test's own, removed afterwards.</summary>
 internal sealed class TemporaryFolder : IDisposable
