@@ -3,7 +3,10 @@ using System.Text.Json.Serialization;
 
 namespace ModelSdk.Compiler.Evaluation;
 
-/// <summary>What the evaluate stage measured: evaluation.json in its store entry.</summary>
+/// <summary>
+/// What the evaluate stage measured: evaluation.json in its store entry. Holds measurements only, so that it is the same bytes for the same
+/// inputs: how long each part took is in timings.json beside it, and gates are judged when a manifest is compiled (they change no key).
+/// </summary>
 public sealed record EvaluationResults
 {
     /// <summary>File name in the stage's entry.</summary>
@@ -15,11 +18,32 @@ public sealed record EvaluationResults
     /// <summary>Most tokens of an answer with its reasoning.</summary>
     public required int MaxTokens { get; init; }
 
-    /// <summary>The base answering directly, as deployed (ONNX Runtime).</summary>
+    /// <summary>Temperature of sampled measurements with a stated budget; 0 when none was made.</summary>
+    public double Temperature { get; init; }
+
+    /// <summary>Sampling seeds of each sampled measurement: what spreads are over.</summary>
+    public int Seeds { get; init; }
+
+    /// <summary>The base answering directly, greedy, as deployed (ONNX Runtime).</summary>
     public required ModeResult Base { get; init; }
 
     /// <summary>Each adapter, by name.</summary>
     public required SortedDictionary<string, AdapterResult> Adapters { get; init; }
+
+    /// <summary>Accuracy under hard budgets, adapter by adapter in the manifest's order, budgets ascending (paper 4); empty when not measured.</summary>
+    public IReadOnlyList<HardBudgetResult> HardBudgets { get; init; } = [];
+
+    /// <summary>The switcher on mixed questions (paper 3); null when not measured.</summary>
+    public SwitcherResult? Switcher { get; init; }
+
+    /// <summary>The verifiers' judgement of sampled answers, in the manifest's order (paper 5); empty when not measured.</summary>
+    public IReadOnlyList<VerifierResult> Verifiers { get; init; } = [];
+
+    /// <summary>Votes against streams, adapter by adapter, streams ascending (paper 5); empty when not measured.</summary>
+    public IReadOnlyList<ParallelResult> Parallel { get; init; } = [];
+
+    /// <summary>Policies that end streams early, at the greatest measured number of streams; empty when not measured.</summary>
+    public IReadOnlyList<EarlyStoppingResult> EarlyStopping { get; init; } = [];
 
     /// <summary>A few questions with what each mode made of them.</summary>
     public required IReadOnlyList<ExampleTrace> Traces { get; init; }
@@ -32,72 +56,22 @@ public sealed record EvaluationResults
         JsonSerializer.Deserialize(File.ReadAllBytes(path), EvaluationJson.Default.EvaluationResults) ?? throw new JsonException($"{path} is empty.");
 }
 
-/// <summary>One adapter, measured twice.</summary>
-/// <param name="Sft">In Torch at full precision: trained LoRA on the dequantized base.</param>
-/// <param name="Deployed">As shipped: quantized base and INT8 LoRA in ONNX Runtime.</param>
-/// <param name="SameAnswers">Share of questions on which the two are both right or both wrong, 0 to 1.</param>
-public sealed record AdapterResult(ModeResult Sft, ModeResult Deployed, double SameAnswers);
-
-/// <summary>One mode on all questions.</summary>
-/// <param name="Accuracy">Share of right answers, 0 to 1.</param>
-/// <param name="MeanTokens">Mean generated tokens, reasoning and answer.</param>
-/// <param name="MedianTokens">Median generated tokens.</param>
-/// <param name="Examples">Questions.</param>
-/// <param name="Low">Lower end of the 95% Wilson interval of the accuracy.</param>
-/// <param name="High">Upper end.</param>
-/// <param name="Unfinished">Share of answers that hit the token limit, 0 to 1.</param>
-public sealed record ModeResult(double Accuracy, double MeanTokens, double MedianTokens, int Examples, double Low, double High, double Unfinished)
-{
-    /// <summary>Sums up the answers of one mode.</summary>
-    public static ModeResult Of(IReadOnlyCollection<ScoredAnswer> answers)
-    {
-        ArgumentNullException.ThrowIfNull(answers);
-        int right = answers.Count(a => a.Right);
-        int[] tokens = [.. answers.Select(a => a.Tokens).Order()];
-        double median = tokens.Length == 0 ? 0 : (tokens[(tokens.Length - 1) / 2] + tokens[tokens.Length / 2]) / 2.0;
-        (double low, double high) = Wilson(right, answers.Count);
-        return new ModeResult(
-            Round(answers.Count == 0 ? 0 : (double)right / answers.Count),
-            Round(tokens.Length == 0 ? 0 : tokens.Average()),
-            median,
-            answers.Count,
-            Round(low),
-            Round(high),
-            Round(answers.Count == 0 ? 0 : answers.Count(a => !a.Finished) / (double)answers.Count));
-    }
-
-    /// <summary>The 95% Wilson score interval of a share (E. B. Wilson, 1927): unlike the normal one it holds near 0 and 1.</summary>
-    internal static (double Low, double High) Wilson(int right, int count)
-    {
-        if (count == 0)
-        {
-            return (0, 1);
-        }
-
-        const double z = 1.959963984540054;
-        double share = (double)right / count;
-        double denominator = 1 + (z * z / count);
-        double centre = (share + (z * z / (2 * count))) / denominator;
-        double half = z / denominator * Math.Sqrt((share * (1 - share) / count) + (z * z / (4.0 * count * count)));
-        return (Math.Max(0, centre - half), Math.Min(1, centre + half));
-    }
-
-    private static double Round(double value) => Math.Round(value, 5);
-}
+/// <summary>A question with the answer of each mode, greedy, as deployed.</summary>
+/// <param name="Question">The last user message.</param>
+/// <param name="Expected">The right answer.</param>
+/// <param name="Answers">
+/// By mode: <c>base</c>; an adapter's name (as shipped, no budget stated); <c>NAME.sft</c> (after SFT alone, where budget forcing came after
+/// it); <c>NAME.stated</c> (as shipped, with the evaluation's budget stated, where there is one).
+/// </param>
+public sealed record ExampleTrace(string Question, string Expected, SortedDictionary<string, ScoredAnswer> Answers);
 
 /// <summary>One answer with its score.</summary>
 /// <param name="Text">The answer.</param>
 /// <param name="Reasoning">The reasoning block; null when there was none.</param>
-/// <param name="Tokens">Generated tokens.</param>
-/// <param name="Right">Whether it means the expected answer.</param>
+/// <param name="Tokens">Generated tokens, reasoning and answer.</param>
+/// <param name="Right">Whether it means the expected answer; with a grader, whether its score is at least one half.</param>
 /// <param name="Finished">Whether the model ended its turn before the token limit.</param>
 public sealed record ScoredAnswer(string Text, string? Reasoning, int Tokens, bool Right, bool Finished);
-
-/// <summary>A question with the answer of each mode.</summary>
-/// <param name="Question">The last user message.</param>
-/// <param name="Expected">The right answer.</param>
-/// <param name="Answers">By mode name; as deployed.</param>
-public sealed record ExampleTrace(string Question, string Expected, SortedDictionary<string, ScoredAnswer> Answers);
 
 [JsonSourceGenerationOptions(WriteIndented = true, PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase, NewLine = "\n")]
 [JsonSerializable(typeof(EvaluationResults))]

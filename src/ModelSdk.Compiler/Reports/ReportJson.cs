@@ -116,7 +116,9 @@ internal static class ReportJson
             adapters[name] = new JsonObject
             {
                 ["sft"] = Mode(adapter.Sft),
+                ["budget"] = adapter.Budget is null ? null : Mode(adapter.Budget),
                 ["deployed"] = Mode(adapter.Deployed),
+                ["torch"] = Mode(adapter.Torch),
                 ["sameAnswers"] = adapter.SameAnswers,
             };
         }

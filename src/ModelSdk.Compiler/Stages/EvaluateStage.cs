@@ -92,7 +92,18 @@ internal static class EvaluateStage
                 IReadOnlyList<ScoredAnswer> torch = AskTorch(transformer, LoraAdapter.Load(entry.Folder), adapter.Masked, encoder, ends, questions, settings.MaxTokens, manifest, Part($"{adapter.Name}, Torch at full precision"), cancellationToken);
                 IReadOnlyList<ScoredAnswer> shipped = deployed[adapter.Name];
                 double same = questions.Count == 0 ? 1 : torch.Zip(shipped).Count(pair => pair.First.Right == pair.Second.Right) / (double)questions.Count;
-                adapters[adapter.Name] = new AdapterResult(ModeResult.Of(torch), ModeResult.Of(shipped), Math.Round(same, 5));
+                adapters[adapter.Name] = new AdapterResult
+                {
+                    Sft = ModeResult.Of(shipped),
+                    Torch = ModeResult.Of(torch),
+                    SameAnswers = Statistics.Round(same),
+                    Lengths = Lengths.Of(shipped, null),
+                    Failures = new AdapterFailures(
+                        Failures.Wrong(questions, shipped),
+                        Failures.Longest(questions, shipped),
+                        [],
+                        []),
+                };
                 done++;
             }
         }
