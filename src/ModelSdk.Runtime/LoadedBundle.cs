@@ -1,4 +1,5 @@
 using ModelSdk.Runtime.Bundles;
+using ModelSdk.Runtime.Decoding;
 using ModelSdk.Runtime.Sessions;
 using ModelSdk.Runtime.Text;
 
@@ -7,17 +8,13 @@ namespace ModelSdk.Runtime;
 /// <summary>Everything of a bundle that calls share; immutable after loading but for adapters that are loaded when first used.</summary>
 internal sealed class LoadedBundle : IDisposable
 {
-    private readonly HashSet<int> _endOfTurn;
-
     private LoadedBundle(BundleManifest bundle, Tokenizer tokenizer, ChatTemplate template, SessionSet sessions)
     {
         Bundle = bundle;
         Tokenizer = tokenizer;
         Template = template;
         Sessions = sessions;
-        _endOfTurn = [.. bundle.EosTokens];
-        ForceAnswerTokens = tokenizer.Encode(bundle.Prompt.ForceAnswer);
-        Vocabulary = Math.Min(bundle.Architecture.VocabularySize, tokenizer.Count);
+        Output = new OutputFormat(tokenizer, bundle.Prompt, bundle.AnswerTokens, bundle.EosTokens, bundle.Architecture.VocabularySize);
     }
 
     public BundleManifest Bundle { get; }
@@ -28,13 +25,11 @@ internal sealed class LoadedBundle : IDisposable
 
     public SessionSet Sessions { get; }
 
-    /// <summary>Tokens appended when the reasoning is cut.</summary>
-    public int[] ForceAnswerTokens { get; }
+    /// <summary>What generated tokens mean.</summary>
+    public OutputFormat Output { get; }
 
-    /// <summary>Token ids that may be generated: the rows of a padded vocabulary that no token has are never chosen.</summary>
-    public int Vocabulary { get; }
-
-    public bool IsEndOfTurn(int token) => _endOfTurn.Contains(token);
+    /// <summary>Token ids that may be generated; see <see cref="OutputFormat.Vocabulary"/>.</summary>
+    public int Vocabulary => Output.Vocabulary;
 
     /// <summary>Checks and loads a bundle; digests, tokenizer and graphs side by side.</summary>
     public static LoadedBundle Load(string bundleFolder, BundleManifest bundle, ReasoningModelOptions options, CancellationToken cancellationToken)

@@ -24,6 +24,9 @@ public static partial class DiagnosticCodes
     /// <summary>An adapter does not fit the model: a linear that the model lacks, or another shape.</summary>
     public const string AdapterDoesNotFit = "MDL4012";
 
+    /// <summary>A switcher's or verifier's head is missing, damaged or does not fit the model.</summary>
+    public const string HeadInvalid = "MDL4013";
+
     /// <summary>The context asked for is longer than the model's positions.</summary>
     public const string ContextTooLong = "MDL4020";
 
@@ -42,6 +45,7 @@ public static partial class DiagnosticCodes
         new(AdapterInvalid, "An adapter's files are missing, damaged or contradict each other"),
         new(AdapterFeatureUnsupported, "An adapter asks for a feature that is not supported"),
         new(AdapterDoesNotFit, "An adapter does not fit the model"),
+        new(HeadInvalid, "A switcher's or verifier's head does not fit the model"),
         new(ContextTooLong, "The context asked for is longer than the model's positions"),
         new(ExportVerificationFailed, "What the exporter wrote does not compute what it should"),
         new(ExportedGraphRejected, "ONNX Runtime does not load or run a graph that the exporter wrote"),

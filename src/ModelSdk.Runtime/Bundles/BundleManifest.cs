@@ -14,10 +14,13 @@ public sealed partial record BundleManifest
     public const string FileName = "model.json";
 
     /// <summary>The format version that this runtime writes and reads.</summary>
-    public const int CurrentFormatVersion = 1;
+    public const int CurrentFormatVersion = 2;
 
     /// <summary>Mode name of the base model without an adapter.</summary>
     public const string BaseMode = "base";
+
+    /// <summary>Mode name under which the switcher chooses the mode; only in bundles with a <see cref="Switcher"/>.</summary>
+    public const string AutoMode = "auto";
 
     /// <summary>Version of this file's format; <see cref="CurrentFormatVersion"/>.</summary>
     public int FormatVersion { get; init; } = CurrentFormatVersion;
@@ -49,8 +52,11 @@ public sealed partial record BundleManifest
     /// <summary>Adapters, each with its own graph over the same base weights.</summary>
     public required IReadOnlyList<BundleAdapter> Adapters { get; init; }
 
-    /// <summary>Mode used when the caller names none: an adapter's name or "base".</summary>
+    /// <summary>Mode used when the caller names none: an adapter's name, "base", or "auto" where there is a switcher.</summary>
     public required string DefaultMode { get; init; }
+
+    /// <summary>The head that chooses the mode from the prompt (paper, section 3); null when there is none.</summary>
+    public BundleSwitcher? Switcher { get; init; }
 
     /// <summary>Named token budgets.</summary>
     public required IReadOnlyList<BundleBudget> Budgets { get; init; }
@@ -103,12 +109,28 @@ public sealed record BundleTensor(string Name, string Type, IReadOnlyList<long> 
 /// <param name="Weights">Relative path of the adapter's own weights.</param>
 /// <param name="Rank">LoRA rank.</param>
 /// <param name="Alpha">LoRA alpha; the scale is alpha / rank.</param>
-public sealed record BundleAdapter(string Name, string Graph, string Weights, int Rank, double Alpha);
+/// <param name="Verifier">The head that tells how likely an answer of this adapter is right; null when there is none.</param>
+public sealed record BundleAdapter(string Name, string Graph, string Weights, int Rank, double Alpha, BundleVerifierHead? Verifier = null);
+
+/// <summary>The verifier of an adapter's answers (paper, section 5): the verification prompt is appended to the answer, and the graph's one output is read after its last token.</summary>
+/// <param name="Graph">Relative path of the graph; its "logits" are [P, 1], the logit of the answer being right.</param>
+/// <param name="Weights">Relative path of the head's weights, and of its LoRA where it has one of its own.</param>
+/// <param name="Prompt">Text appended after the answer, special tokens included.</param>
+public sealed record BundleVerifierHead(string Graph, string Weights, string Prompt);
+
+/// <summary>The switcher (paper, section 3): a head on the running average of the prompt's hidden states.</summary>
+/// <param name="Graph">Relative path of the graph that encodes prompts: the base without its LM head, with the switcher's head.</param>
+/// <param name="Modes">The mode that each output of the head stands for; "base" first.</param>
+/// <param name="Chunk">Tokens whose mean hidden state enters the running average at once.</param>
+/// <param name="Smoothing">Weight of a new chunk in the running average, in (0, 1].</param>
+/// <param name="Threshold">Least probability of reasoning, 1 - P(base), at which the likeliest adapter answers instead of the base.</param>
+public sealed record BundleSwitcher(string Graph, IReadOnlyList<string> Modes, int Chunk, double Smoothing, double Threshold);
 
 /// <summary>A named token budget.</summary>
 /// <param name="Name">The budget's name in the manifest.</param>
-/// <param name="Tokens">Most tokens generated before the answer is forced.</param>
-public sealed record BundleBudget(string Name, int Tokens);
+/// <param name="Tokens">Most tokens generated before the answer is forced; of each stream.</param>
+/// <param name="Streams">Answers that are generated side by side and voted on. Default 1.</param>
+public sealed record BundleBudget(string Name, int Tokens, int Streams = 1);
 
 /// <summary>Type of a model's answer.</summary>
 /// <param name="Type">"text", "integer", "number" or "choice".</param>

@@ -48,7 +48,25 @@ internal static class BundleValidation
                 return $"the adapter name \"{adapter.Name}\" is used twice.";
         }
 
-        if (!modes.Contains(m.DefaultMode))
+        if (modes.Contains(BundleManifest.AutoMode))
+            return $"an adapter is named \"{BundleManifest.AutoMode}\", which stands for the switcher's choice.";
+        if (m.Switcher is { } switcher)
+        {
+            if (!switcher.Modes.SequenceEqual(m.Modes))
+                return $"the switcher chooses among [{string.Join(", ", switcher.Modes)}], the bundle's modes are [{string.Join(", ", m.Modes)}].";
+            if (switcher.Chunk < 1)
+                return "the switcher's chunk is below 1 token.";
+            if (!(switcher.Smoothing > 0 && switcher.Smoothing <= 1))
+                return "the switcher's smoothing is not in (0, 1].";
+            if (!(switcher.Threshold >= 0 && switcher.Threshold <= 1))
+                return "the switcher's threshold is not a probability.";
+        }
+
+        if (m.DefaultMode == BundleManifest.AutoMode && m.Switcher is null)
+            return "the default mode is \"auto\", but there is no switcher.";
+        if (m.Adapters.FirstOrDefault(a => a.Verifier is { Prompt.Length: 0 }) is { } unasked)
+            return $"the verifier of adapter \"{unasked.Name}\" has no prompt.";
+        if (m.DefaultMode != BundleManifest.AutoMode && !modes.Contains(m.DefaultMode))
             return $"the default mode \"{m.DefaultMode}\" is no adapter of the bundle.";
         if (m.Measured.Keys.FirstOrDefault(k => k.Length == 0) is not null)
             return "a measured mode has no name.";
@@ -60,6 +78,8 @@ internal static class BundleValidation
                 return $"the budget name \"{budget.Name}\" is used twice.";
             if (budget.Tokens < 1)
                 return $"the budget \"{budget.Name}\" is below 1 token.";
+            if (budget.Streams < 1)
+                return $"the budget \"{budget.Name}\" has less than 1 stream.";
         }
 
         foreach ((string file, BundleFile entry) in m.Files)
@@ -83,6 +103,8 @@ internal static class BundleValidation
         "tokenizer.json",
         "tokenizer_config.json",
         .. m.Adapters.SelectMany(a => new[] { a.Graph, a.Weights }),
+        .. m.Adapters.Where(a => a.Verifier is not null).SelectMany(a => new[] { a.Verifier!.Graph, a.Verifier.Weights }),
+        .. m.Switcher is { } switcher ? new[] { switcher.Graph } : [],
     ];
 
     private static string? TensorProblem(BundleManifest m)

@@ -1,5 +1,4 @@
 using ModelSdk.Runtime.Sessions;
-using ModelSdk.Runtime.Text;
 
 namespace ModelSdk.Runtime.Decoding;
 
@@ -11,28 +10,15 @@ internal sealed class Generation
 {
     private readonly LoadedBundle _model;
     private readonly TokenCache _cache;
-    private readonly ReasoningRequest _request;
     private readonly GraphSession _graph;
-    private readonly TokenSampler _sampler;
-    private readonly OutputSplitter _output;
-    private readonly TokenTextStream _text;
     private readonly int[] _one = new int[1];
-    private int _undecidedTokens;
-    private int _reasoningTokens;
-    private int _answerTokens;
 
-    private Generation(LoadedBundle model, TokenCache cache, ReasoningRequest request, int mode, Action<UpdateKind, string>? sink)
+    private Generation(LoadedBundle model, TokenCache cache, int mode)
     {
         _model = model;
         _cache = cache;
-        _request = request;
         _graph = model.Sessions[mode];
-        _sampler = new TokenSampler(request.Sampling);
-        _output = new OutputSplitter(model.Bundle.Prompt.ThinkOpen, model.Bundle.Prompt.ThinkClose, request.Stop, sink);
-        _text = new TokenTextStream(model.Tokenizer);
     }
-
-    private int Generated => _undecidedTokens + _reasoningTokens + _answerTokens;
 
     /// <summary>Answers a request; blocks the calling thread.</summary>
     /// <param name="model">The model.</param>
@@ -45,24 +31,16 @@ internal sealed class Generation
         int mode = model.Sessions.IndexOf(request.Mode ?? model.Bundle.DefaultMode);
         Prompt prompt = Prompt.Create(request, model.Bundle, model.Template, model.Tokenizer);
         // A reasoning mode must be able to close its reasoning and answer; the base may answer in a word.
-        int reserved = mode == 0 ? 1 : model.ForceAnswerTokens.Length + model.Bundle.AnswerTokens + 1;
+        int reserved = mode == 0 ? 1 : model.Output.ForceAnswerTokens.Length + model.Bundle.AnswerTokens + 1;
         if (prompt.Tokens.Length + reserved > cache.Context)
             throw new PromptTooLongException(prompt.Tokens.Length, reserved, cache.Context);
 
-        Generation generation = new(model, cache, request, mode, sink);
+        Generation generation = new(model, cache, mode);
+        StreamState state = new(model.Output, request.Sampling, cache.Context - prompt.Tokens.Length, request.Budget, request.MaxTokens, request.Stop, sink);
         (int encoded, int reused) = generation.Encode(prompt, cancellationToken);
-        (FinishReason finish, bool forced) = generation.Decode(prompt.Tokens.Length, cancellationToken);
-        generation._output.Append(generation._text.Flush());
-        generation._output.Complete();
-        Usage usage = new(
-            prompt.Tokens.Length,
-            encoded,
-            reused,
-            generation._reasoningTokens,
-            generation._answerTokens + generation._undecidedTokens,
-            request.Budget,
-            forced);
-        return new ReasoningResult(generation._output.Answer, generation._output.Reasoning, generation._graph.Mode, usage, finish);
+        generation.Decode(state, cancellationToken);
+        Usage usage = new(prompt.Tokens.Length, encoded, reused, state.ReasoningTokens, state.AnswerTokens, request.Budget, state.Forced);
+        return new ReasoningResult(state.Answer, state.Reasoning, generation._graph.Mode, usage, state.Finish);
     }
 
     private (int Encoded, int Reused) Encode(Prompt prompt, CancellationToken cancellationToken)
@@ -84,81 +62,24 @@ internal sealed class Generation
         return (encoded, reused);
     }
 
-    private (FinishReason Finish, bool Forced) Decode(int promptTokens, CancellationToken cancellationToken)
+    private void Decode(StreamState state, CancellationToken cancellationToken)
     {
-        int force = _model.ForceAnswerTokens.Length;
-        int answer = _model.Bundle.AnswerTokens;
-        int room = _cache.Context - promptTokens;
-        // The reasoning is cut where the budget ends, or where the context could no longer hold a forced answer.
-        int budget = _request.Budget ?? int.MaxValue;
-        int reasoningLimit = Math.Min(budget, Math.Max(0, room - force - answer));
-        int limit = Math.Min(_request.MaxTokens ?? int.MaxValue, room);
-        FinishReason cut = budget <= reasoningLimit ? FinishReason.Budget : FinishReason.Context;
-        FinishReason atLimit = _request.MaxTokens <= room ? FinishReason.MaxTokens : FinishReason.Context;
-        bool forced = false;
-
-        while (Generated < limit)
+        while (true)
         {
-            if (Generated >= reasoningLimit && !forced && _cache.Context - _cache.Length > force
-                && (_output.Part == OutputPart.Reasoning || _output.InOpeningTag))
+            switch (state.Next(_cache.Logits))
             {
-                // Cut, then text that forces the answer, then at most answerTokens of it.
-                _text.Flush();
-                _output.EnterReasoning();
-                _output.Append(_model.Bundle.Prompt.ForceAnswer);
-                if (_output.Stopped)
-                    return (FinishReason.StopText, true);
-                _cache.Append(_graph, _model.ForceAnswerTokens, logits: true, cancellationToken);
-                forced = true;
-                limit = Math.Min(limit, Generated + Math.Min(answer, _cache.Context - _cache.Length));
-                atLimit = limit == _request.MaxTokens ? FinishReason.MaxTokens : cut;
+                case StreamAction.End:
+                    return;
+                case StreamAction.Force:
+                    _cache.Append(_graph, _model.Output.ForceAnswerTokens, logits: true, cancellationToken);
+                    break;
+                case StreamAction.Step:
+                    _one[0] = state.Token;
+                    _cache.Append(_graph, _one, logits: true, cancellationToken);
+                    break;
+                default:
+                    throw new InvalidLogitsException(_graph.Mode, _cache.Length - 1);
             }
-
-            // A budget that ends in the answer lets it go on until it has had as many tokens as a forced one.
-            if (!forced && Generated >= budget && _answerTokens >= answer)
-                return (FinishReason.Budget, false);
-
-            int token = _sampler.Choose(_cache.Logits[.._model.Vocabulary]);
-            if (token < 0)
-                throw new InvalidLogitsException(_graph.Mode, _cache.Length - 1);
-            if (_model.IsEndOfTurn(token))
-                return (forced ? cut : FinishReason.Stop, forced);
-            Take(token);
-            if (_output.Stopped)
-                return (FinishReason.StopText, forced);
-            if (Generated < limit)
-            {
-                _one[0] = token;
-                _cache.Append(_graph, _one, logits: true, cancellationToken);
-            }
-        }
-
-        return (atLimit, forced);
-    }
-
-    /// <summary>Adds a generated token to the text and counts it for the part it belongs to; a token that closes the reasoning belongs to the reasoning.</summary>
-    private void Take(int token)
-    {
-        OutputPart before = _output.Part;
-        _output.Append(_text.Append(token));
-        if (before == OutputPart.Answer)
-        {
-            _answerTokens++;
-        }
-        else if (before == OutputPart.Reasoning)
-        {
-            _reasoningTokens++;
-        }
-        else
-        {
-            _undecidedTokens++;
-            if (_output.Part == OutputPart.Undecided)
-                return;
-            if (_output.Reasoning is null)
-                _answerTokens += _undecidedTokens;
-            else
-                _reasoningTokens += _undecidedTokens;
-            _undecidedTokens = 0;
         }
     }
 }
