@@ -36,8 +36,28 @@ internal static class MaskedForward
         return model.CrossEntropy(hidden.view(-1, model.Config.HiddenSize), [.. places], [.. targets], weights: null, normalizer);
     }
 
+    /// <summary>Keys and values of the rows' tokens behind those of their prompts: per row [2 L, KVH, P + T, h], without padding.</summary>
+    public static Tensor[] Extend(Transformer model, LayerWeights[] weights, IReadOnlyList<int[]> rows, IReadOnlyList<Tensor> prompts)
+    {
+        using var scope = NewDisposeScope();
+        var found = new List<Tensor>();
+        Hidden(model, weights, rows, prompts, (keys, values) =>
+        {
+            found.Add(keys);
+            found.Add(values);
+        });
+        var past = prompts.Max(p => p.shape[2]);
+        var all = torch.stack(found).view(found.Count, rows.Count, model.Config.KeyValueHeads, -1, model.Config.HeadSize);
+        return [.. rows.Select((row, i) => torch.cat([all.select(1, i).narrow(2, 0, prompts[i].shape[2]), all.select(1, i).narrow(2, past, row.Length)], 2).MoveToOuterDisposeScope())];
+    }
+
     /// <summary>Residual stream of the rows' tokens behind their prompts: [B, T, D].</summary>
-    public static Tensor Hidden(Transformer model, LayerWeights[] weights, IReadOnlyList<int[]> rows, IReadOnlyList<Tensor> prompts)
+    /// <param name="model">Frozen base.</param>
+    /// <param name="weights">Weights of these tokens.</param>
+    /// <param name="rows">Tokens of each row.</param>
+    /// <param name="prompts">Per row: keys and values of the tokens before it, [2 L, KVH, P, h].</param>
+    /// <param name="capture">Gets each layer's keys and values, the prompts' padded to the longest, then the rows': [B KVH, S, h].</param>
+    public static Tensor Hidden(Transformer model, LayerWeights[] weights, IReadOnlyList<int[]> rows, IReadOnlyList<Tensor> prompts, Action<Tensor, Tensor>? capture = null)
     {
         int count = rows.Count, length = rows.Max(r => r.Length);
         var past = prompts.Max(p => (int)p.shape[2]);
@@ -58,10 +78,10 @@ internal static class MaskedForward
         var x = model.Embed(tensor(ids, [count, length], device: model.Device));
         if (model.UsesKernels(weights, past + length))
         {
-            return model.RunKernels(weights, x, [.. starts.Select(s => (int)s)], past == 0 ? null : [.. PromptCache.Gather(prompts).unbind(0)]);
+            return model.RunKernels(weights, x, [.. starts.Select(s => (int)s)], past == 0 ? null : [.. PromptCache.Gather(prompts).unbind(0)], capture: capture);
         }
 
-        if (past == 0)
+        if (past == 0 && capture is null)
         {
             return DecoderStack.Run(model.Config, weights, x, model.Rotary, model.Rotary.Range(0, length), model.CausalMask(length));
         }
@@ -69,7 +89,11 @@ internal static class MaskedForward
         var cached = PromptCache.Gather(prompts).unbind(0);                                     // 2 L x [B, KVH, P, h]
         var table = model.Rotary.At(tensor(positions, [count, length], device: model.Device));
         return DecoderStack.Run(model.Config, weights, x, model.Rotary, table, Mask(model, starts, past, length), (layer, keys, values) =>
-            (torch.cat([cached[2 * layer], keys], 2), torch.cat([cached[(2 * layer) + 1], values], 2)));
+        {
+            (keys, values) = (torch.cat([cached[2 * layer], keys], 2), torch.cat([cached[(2 * layer) + 1], values], 2));
+            capture?.Invoke(keys, values);
+            return (keys, values);
+        });
     }
 
     /// <summary>Each token sees its own prompt and the tokens of its row up to itself: [B*KVH, G*T, P + T].</summary>

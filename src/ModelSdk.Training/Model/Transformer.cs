@@ -243,9 +243,12 @@ public sealed class Transformer : IDisposable
     internal Tensor Embed(Tensor ids) =>
         _embedding.index_select(0, ids.reshape(-1)).to_type(Compute.Type).view(ids.shape[0], ids.shape[1], Config.HiddenSize);
 
+    /// <summary>Residual stream [.., D] -> output of the final norm [.., D], gain included: what the LM head reads.</summary>
+    internal Tensor FinalNorm(Tensor hidden) => DecoderStack.Normalize(hidden, Config.RmsNormEpsilon) * _finalNorm.to_type(Compute.Type);
+
     /// <summary>Residual stream [.., D] -> fp32 logits [.., V].</summary>
     internal Tensor HeadLogits(Tensor hidden) =>
-        nn.functional.linear(DecoderStack.Normalize(hidden, Config.RmsNormEpsilon) * _finalNorm.to_type(Compute.Type), (_head ?? _embedding).to_type(Compute.Type)).to_type(ScalarType.Float32);
+        nn.functional.linear(FinalNorm(hidden), (_head ?? _embedding).to_type(Compute.Type)).to_type(ScalarType.Float32);
 
     /// <summary>Weighted cross entropy of some places of the residual stream [N, D]; fp32 scalar.</summary>
     /// <param name="hidden">[N, D].</param>

@@ -4,7 +4,7 @@ using ModelSdk.Runtime.Text;
 
 namespace ModelSdk.Training;
 
-/// <summary>Reads data files: JSON Lines, each {"messages": [{"role", "content"}, ...], "answer": ...}. Empty lines and other keys are skipped.</summary>
+/// <summary>Reads data files: JSON Lines, each {"messages": [{"role", "content"}, ...], "answer": ..., "mode": ...}. Empty lines and other keys are skipped.</summary>
 public static class TrainingData
 {
     /// <summary>Reads a whole file.</summary>
@@ -81,7 +81,13 @@ public static class TrainingData
                 };
             }
 
-            return new TrainingExample(turns, answer, number);
+            string? mode = null;
+            if (document.RootElement.TryGetProperty("mode", out value) && value.ValueKind != JsonValueKind.Null)
+            {
+                mode = value.ValueKind == JsonValueKind.String ? value.GetString() : throw Invalid("\"mode\" is no text");
+            }
+
+            return new TrainingExample(turns, answer, number, mode);
         }
         catch (Exception e) when (e is JsonException or InvalidOperationException)
         {

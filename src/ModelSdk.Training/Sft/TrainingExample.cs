@@ -6,4 +6,5 @@ namespace ModelSdk.Training;
 /// <param name="Turns">The conversation, at least one turn.</param>
 /// <param name="Answer">Expected final answer, as text; null where the line has none.</param>
 /// <param name="Line">Line of the file, 1-based.</param>
-public sealed record TrainingExample(IReadOnlyList<ChatTurn> Turns, string? Answer, int Line);
+/// <param name="Mode">Mode that should answer, for the switcher: "base" or an adapter's name; null where the line has none.</param>
+public sealed record TrainingExample(IReadOnlyList<ChatTurn> Turns, string? Answer, int Line, string? Mode = null);
