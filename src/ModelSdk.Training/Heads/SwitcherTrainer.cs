@@ -79,10 +79,18 @@ public static class SwitcherTrainer
         var logits = held.Select(i => head.Logits(pooled[i])).ToArray();
         return new SwitcherResult(
             head,
-            AreaUnderCurve.Of([.. logits.Select(l => SwitcherHead.Score(l))], [.. held.Select(i => modes[i] != 0)]),
+            AreaUnderCurve.Of([.. logits.Select(Score)], [.. held.Select(i => modes[i] != 0)]),
             held.Zip(logits).Count(p => modes[p.First] == Array.IndexOf(p.Second, p.Second.Max())) / (double)held.Length,
             held.Length,
             losses);
+    }
+
+    /// <summary>Probability that a prompt should not be answered by the base, 1 - softmax(logits)[0]: what a threshold is compared with.</summary>
+    /// <param name="logits">One a mode, the base first.</param>
+    public static double Score(IReadOnlyList<double> logits)
+    {
+        var others = logits.Skip(1).Sum(l => Math.Exp(l - logits[0]));
+        return double.IsInfinity(others) ? 1 : others / (1 + others);
     }
 
     /// <summary>A fifth of each mode's prompts is held out.</summary>

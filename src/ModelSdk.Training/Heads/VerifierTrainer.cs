@@ -115,7 +115,7 @@ public static class VerifierTrainer
             var (weight, bias) = scale.Fold(Transformer.Values(w), Transformer.Values(b));
             var head = new VerifierHead(weight, bias[0], checking is null ? null : checking.ToAdapter(adapter.InvocationTokens) with { BaseModel = adapter.BaseModel });
             var features = options.Lora ? Measured(held) : [.. held.Select(i => constant[i])];
-            var logits = features.Select(f => (double)head.Logit(f)).ToArray();
+            var logits = features.Select(f => f.Zip(head.W).Sum(p => (double)p.First * p.Second) + head.Bias).ToArray();
             var loss = held.Zip(logits).Average(p => Math.Max(p.Second, 0) - (answers[p.First].Right ? p.Second : 0) + Math.Log(1 + Math.Exp(-Math.Abs(p.Second))));
             heldLosses.Add(loss);
             if (loss < bestLoss)
