@@ -42,4 +42,16 @@ public sealed record AdapterSettings
 
     /// <summary>Supervised fine-tuning (paper 2).</summary>
     public SftSettings Sft { get; init; } = new();
+
+    /// <summary>Budget forcing (paper 4). Default null: the adapter stays as fine-tuning left it.</summary>
+    public BudgetForcingSettings? Budget { get; init; }
+
+    /// <summary>The verifier of parallel reasoning (paper 5). Default null: streams vote with equal weight.</summary>
+    public VerifierSettings? Verifier { get; init; }
+
+    /// <summary>The file with the questions of budget forcing; null where there is none.</summary>
+    public string? BudgetData => Budget is null ? null : Budget.Data ?? Train;
+
+    /// <summary>The file with the questions of the verifier; null where there is none.</summary>
+    public string? VerifierData => Verifier is null ? null : Verifier.Data ?? BudgetData ?? Train;
 }

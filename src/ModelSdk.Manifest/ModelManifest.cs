@@ -14,6 +14,9 @@ public sealed record ModelManifest
     /// <summary>The mode of the base model without an adapter.</summary>
     public const string BaseMode = "base";
 
+    /// <summary>The mode that the switcher chooses for each prompt (paper 3).</summary>
+    public const string AutoMode = "auto";
+
     /// <summary>
     /// Name in PascalCase, a C# identifier without the suffix "Model": the client class is <c>{Name}Model</c>.
     /// Default: the file name up to <c>.model.json</c>.
@@ -41,8 +44,12 @@ public sealed record ModelManifest
     /// <summary>The reasoning modes, in the manifest's order; may be empty (paper 2).</summary>
     public EquatableArray<AdapterSettings> Adapters { get; init; }
 
+    /// <summary>The head that chooses the mode of a prompt (paper 3). Default null: the caller chooses.</summary>
+    public SwitcherSettings? Switcher { get; init; }
+
     /// <summary>
-    /// The mode that answers when the caller names none: an adapter's name or <see cref="BaseMode"/>.
+    /// The mode that answers when the caller names none: an adapter's name, <see cref="BaseMode"/> or, with a switcher,
+    /// <see cref="AutoMode"/>.
     /// Default: the only adapter; with none or several, the base.
     /// </summary>
     public string DefaultMode { get; init; } = BaseMode;
@@ -52,6 +59,9 @@ public sealed record ModelManifest
 
     /// <summary>The type of an answer. Default: text.</summary>
     public AnswerSettings Answer { get; init; } = new();
+
+    /// <summary>A program that judges answers. Default null: they are compared by the type of the answer.</summary>
+    public GraderSettings? Grader { get; init; }
 
     /// <summary>
     /// Most tokens of the answer that is forced after a hard budget cut the reasoning (paper 4). Default 16: enough for
@@ -64,6 +74,9 @@ public sealed record ModelManifest
 
     /// <summary>Devices that the bundle must fit, in the manifest's order; may be empty.</summary>
     public EquatableArray<TargetSettings> Targets { get; init; }
+
+    /// <summary>Tokens of the budget that evaluation states: its own, else the first of the manifest; null where there is none.</summary>
+    public int? StatedBudget => Evaluation?.Budget ?? (Budgets.Count > 0 ? Budgets[0].Tokens : null);
 
     /// <summary>The client class: <c>{Name}Model</c>.</summary>
     public string ClientName => Name + "Model";

@@ -16,8 +16,18 @@ internal static class ContextFit
     {
         foreach (BudgetSettings budget in manifest.Budgets)
             Check($"The budget '{budget.Name}'", budget.Tokens, "budgets/" + budget.Name);
+        foreach (AdapterSettings adapter in manifest.Adapters)
+        {
+            if (adapter.Budget is { } forcing)
+                Check($"'maxTokens' in the budget forcing of '{adapter.Name}'", forcing.MaxTokens, $"adapters/{adapter.Name}/budget/maxTokens");
+        }
+
         if (manifest.Evaluation is { } evaluation)
+        {
             Check("'maxTokens' of the evaluation", evaluation.MaxTokens, "evaluation/maxTokens");
+            if (evaluation.Budget is { } stated) Check("'budget' of the evaluation", stated, "evaluation/budget");
+            if (evaluation.HardBudgets.Count > 0) Check("The longest of 'hardBudgets'", evaluation.HardBudgets.Max(), "evaluation/hardBudgets");
+        }
 
         void Check(string what, int tokens, string pointer)
         {

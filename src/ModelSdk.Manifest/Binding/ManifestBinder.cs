@@ -9,9 +9,16 @@ internal sealed class ManifestBinder
     /// <summary>A limit on token counts that is beyond every model.</summary>
     private const int MaxTokens = 1 << 20;
 
+    /// <summary>A limit on optimizer steps that is beyond every training.</summary>
+    private const int MaxSteps = 100_000_000;
+
     private static readonly string[] WeightFormats = ["int4", "int8", "none"];
     private static readonly string[] EmbeddingFormats = ["int4", "int8"];
     private static readonly string[] AnswerTypes = ["text", "integer", "number", "choice"];
+    private static readonly string[] CountedLengths = ["total", "think"];
+    private static readonly string[] KlReferences = ["sft", "base"];
+    private static readonly string[] AdvantageScales = ["group", "batch"];
+    private static readonly string[] Truncations = ["zero", "mask"];
 
     private readonly BindingContext context;
     private readonly ObjectReader root;
@@ -41,15 +48,20 @@ internal sealed class ManifestBinder
             Prompt = BindPrompt(),
             Quantization = BindQuantization(),
             Adapters = BindAdapters(),
+            Switcher = BindSwitcher(),
             Budgets = BindBudgets(),
             Answer = BindAnswer(),
+            Grader = BindGrader(),
             AnswerTokens = root.Integer("answerTokens", 1, MaxTokens, "tokens") ?? 16,
             Evaluation = BindEvaluation(),
             Targets = BindTargets(),
         };
-        manifest = manifest with { DefaultMode = BindDefault(manifest.Adapters) };
-        ContextFit.Check(manifest, tokens ?? ModelManifest.DefaultContextLimit, (pointer, code, message) => context.Error(context.RangeAt(pointer), code, message));
+        manifest = manifest with { DefaultMode = BindDefault(manifest.Adapters, manifest.Switcher) };
+        ContextFit.Check(manifest, tokens ?? ModelManifest.DefaultContextLimit, Error);
+        Requirements.Check(manifest, Error);
         return manifest;
+
+        void Error(string pointer, string code, string message) => context.Error(context.RangeAt(pointer), code, message);
     }
 
     private string BindName()
@@ -118,7 +130,7 @@ internal sealed class ManifestBinder
 
     private PromptSettings BindPrompt()
     {
-        if (Open("prompt", "'prompt'", PropertyNames.Prompt) is not { } prompt) return new PromptSettings();
+        if (Open(root, "prompt", "'prompt'", PropertyNames.Prompt) is not { } prompt) return new PromptSettings();
         var settings = new PromptSettings { System = prompt.TextOrNull("system") };
         if (prompt.Text("budget") is { } budget)
         {
@@ -149,7 +161,7 @@ internal sealed class ManifestBinder
     private QuantizationSettings BindQuantization()
     {
         var settings = new QuantizationSettings();
-        if (Open("quantization", "'quantization'", PropertyNames.Quantization) is not { } quantization) return settings;
+        if (Open(root, "quantization", "'quantization'", PropertyNames.Quantization) is not { } quantization) return settings;
         int? block = quantization.Integer("block", 1, 1 << 16, "weights");
         if (block is not (null or 32 or 64 or 128))
         {
@@ -206,6 +218,8 @@ internal sealed class ManifestBinder
             Targets = BindLinears(reader),
             Masked = reader.Flag("masked", settings.Masked),
             Sft = BindSft(reader),
+            Budget = BindBudgetForcing(reader),
+            Verifier = BindVerifier(reader),
         };
     }
 
@@ -228,9 +242,8 @@ internal sealed class ManifestBinder
     private SftSettings BindSft(ObjectReader adapter)
     {
         var settings = new SftSettings();
-        if (adapter.Find("sft") is not { } value) return settings;
-        if (ObjectReader.Open(context, value, adapter.PointerTo("sft"), "'sft'", PropertyNames.Sft) is not { } sft) return settings;
-        int? steps = sft.Integer("steps", 1, 100_000_000, "");
+        if (Open(adapter, "sft", "'sft'", PropertyNames.Sft) is not { } sft) return settings;
+        int? steps = sft.Integer("steps", 1, MaxSteps, "");
         double? epochs = sft.Number("epochs", 0, 100_000, minExcluded: true);
         if (sft.Find("steps") is not null && sft.Find("epochs") is { } second)
             context.Error(second.Range, DiagnosticCodes.ConflictingProperties, "Both 'steps' and 'epochs' say how long to train; keep one.");
@@ -243,18 +256,104 @@ internal sealed class ManifestBinder
             Warmup = sft.Number("warmup", 0, 1) ?? settings.Warmup,
             WeightDecay = sft.Number("weightDecay", 0, 1) ?? settings.WeightDecay,
             MaxGradNorm = sft.Number("maxGradNorm", 0, 1_000_000, minExcluded: true) ?? settings.MaxGradNorm,
-            CheckpointEverySteps = sft.Integer("checkpointEverySteps", 1, 100_000_000, "steps") ?? settings.CheckpointEverySteps,
+            CheckpointEverySteps = sft.Integer("checkpointEverySteps", 1, MaxSteps, "steps") ?? settings.CheckpointEverySteps,
         };
     }
 
-    private string BindDefault(EquatableArray<AdapterSettings> adapters)
+    private BudgetForcingSettings? BindBudgetForcing(ObjectReader adapter)
+    {
+        if (Open(adapter, "budget", "'budget'", PropertyNames.BudgetForcing) is not { } budget) return null;
+        var settings = new BudgetForcingSettings();
+        if (budget.Require("budgets", "the tokens that questions may state, such as [64, 128, 256].") is { Kind: JsonKind.Array, Items.Count: 0 } empty)
+            context.Error(empty.Range, DiagnosticCodes.InvalidValue, "'budgets' is empty, so there is nothing to learn; give budgets in tokens, such as [64, 128, 256].");
+        return new BudgetForcingSettings
+        {
+            Data = budget.Path("data"),
+            Steps = budget.Integer("steps", 1, MaxSteps, "") ?? settings.Steps,
+            Prompts = budget.Integer("prompts", 1, 65536, "questions") ?? settings.Prompts,
+            Samples = budget.Integer("samples", 2, 1024, "") ?? settings.Samples,
+            Temperature = Temperature(budget, "temperature") ?? settings.Temperature,
+            LearningRate = budget.Number("learningRate", 0, 1, minExcluded: true) ?? settings.LearningRate,
+            Warmup = budget.Number("warmup", 0, 1) ?? settings.Warmup,
+            MaxGradNorm = budget.Number("maxGradNorm", 0, 1_000_000, minExcluded: true) ?? settings.MaxGradNorm,
+            WeightDecay = budget.Number("weightDecay", 0, 1) ?? settings.WeightDecay,
+            Budgets = budget.Integers("budgets", 1, MaxTokens, "tokens"),
+            StatedShare = budget.Number("statedShare", 0, 1) ?? settings.StatedShare,
+            Margin = budget.Number("margin", 0, 1) ?? settings.Margin,
+            Floor = budget.Number("floor", 0, 1, maxExcluded: true) ?? settings.Floor,
+            Length = budget.OneOf("length", CountedLengths) == "think" ? CountedLength.Think : settings.Length,
+            Kl = budget.Number("kl", 0, 1000) ?? settings.Kl,
+            KlReference = budget.OneOf("klReference", KlReferences) == "base" ? KlReference.Base : settings.KlReference,
+            Clip = budget.Number("clip", 0, 1, minExcluded: true) ?? settings.Clip,
+            ClipHigh = budget.NumberOrNull("clipHigh", 0, 10, minExcluded: true),
+            Advantage = budget.OneOf("advantage", AdvantageScales) == "batch" ? AdvantageScale.Batch : settings.Advantage,
+            Resample = budget.Flag("resample", settings.Resample),
+            Tighten = budget.Number("tighten", 0, 1, minExcluded: true) ?? settings.Tighten,
+            Truncated = budget.OneOf("truncated", Truncations) == "mask" ? TruncatedCompletions.Mask : settings.Truncated,
+            MaxTokens = budget.Integer("maxTokens", 1, MaxTokens, "tokens") ?? settings.MaxTokens,
+            CheckpointEverySteps = budget.Integer("checkpointEverySteps", 1, MaxSteps, "steps") ?? settings.CheckpointEverySteps,
+        };
+    }
+
+    private VerifierSettings? BindVerifier(ObjectReader adapter)
+    {
+        if (Open(adapter, "verifier", "'verifier'", PropertyNames.Verifier) is not { } verifier) return null;
+        var settings = new VerifierSettings();
+        return new VerifierSettings
+        {
+            Data = verifier.Path("data"),
+            Questions = verifier.Integer("questions", 2, int.MaxValue, "") ?? settings.Questions,
+            Samples = verifier.Integer("samples", 1, 1024, "") ?? settings.Samples,
+            Temperature = Temperature(verifier, "temperature") ?? settings.Temperature,
+            Holdout = verifier.Number("holdout", 0, 1, minExcluded: true, maxExcluded: true) ?? settings.Holdout,
+            Prompt = verifier.Text("prompt") ?? settings.Prompt,
+            Lora = verifier.Flag("lora", settings.Lora),
+            Steps = verifier.Integer("steps", 1, MaxSteps, "") ?? settings.Steps,
+            BatchSize = verifier.Integer("batchSize", 1, 65536, "samples") ?? settings.BatchSize,
+            LearningRate = verifier.Number("learningRate", 0, 1, minExcluded: true) ?? settings.LearningRate,
+        };
+    }
+
+    private SwitcherSettings? BindSwitcher()
+    {
+        if (Open(root, "switcher", "'switcher'", PropertyNames.Switcher) is not { } switcher) return null;
+        var settings = new SwitcherSettings();
+        return new SwitcherSettings
+        {
+            Train = switcher.RequiredPath("train", "the JSONL file with prompts and the mode that should answer each.") ?? "",
+            Hidden = switcher.Integer("hidden", 1, 4096, "units") ?? settings.Hidden,
+            Dropout = switcher.Number("dropout", 0, 1, maxExcluded: true) ?? settings.Dropout,
+            Noise = switcher.Number("noise", 0, 100) ?? settings.Noise,
+            Chunk = switcher.Integer("chunk", 1, MaxTokens, "tokens") ?? settings.Chunk,
+            Smoothing = switcher.Number("smoothing", 0, 1, minExcluded: true) ?? settings.Smoothing,
+            Steps = switcher.Integer("steps", 1, MaxSteps, "") ?? settings.Steps,
+            BatchSize = switcher.Integer("batchSize", 1, 65536, "prompts") ?? settings.BatchSize,
+            LearningRate = switcher.Number("learningRate", 0, 1, minExcluded: true) ?? settings.LearningRate,
+            WeightDecay = switcher.Number("weightDecay", 0, 1) ?? settings.WeightDecay,
+            Threshold = switcher.Number("threshold", 0, 1) ?? settings.Threshold,
+        };
+    }
+
+    private static double? Temperature(ObjectReader reader, string name) => reader.Number(name, 0, 10, minExcluded: true);
+
+    private string BindDefault(EquatableArray<AdapterSettings> adapters, SwitcherSettings? switcher)
     {
         string fallback = adapters.Count == 1 ? adapters[0].Name : ModelManifest.BaseMode;
         if (root.Text("default") is not { } mode || mode == ModelManifest.BaseMode || adapters.Any(a => a.Name == mode)) return root.Text("default") ?? fallback;
 
+        if (mode == ModelManifest.AutoMode)
+        {
+            if (switcher is not null || root.Find("switcher") is not null) return mode;
+            context.Error(
+                root.Find("default")!.Range,
+                DiagnosticCodes.RequiresSetting,
+                "The default \"auto\" needs a switcher, which chooses the mode of each prompt; add \"switcher\": { \"train\": \"...\" }, or name a mode.");
+            return fallback;
+        }
+
         // Where the adapters could not be read, nothing is known about their names.
         if (root.Find("adapters") is { Kind: not JsonKind.Object }) return fallback;
-        string[] modes = [.. adapters.Select(a => a.Name), ModelManifest.BaseMode];
+        string[] modes = [.. adapters.Select(a => a.Name), ModelManifest.BaseMode, .. switcher is null ? Array.Empty<string>() : [ModelManifest.AutoMode]];
         string? near = Spelling.Nearest(mode, modes);
         context.Error(
             root.Find("default")!.Range,
@@ -273,6 +372,7 @@ internal sealed class ManifestBinder
             string pointer = "budgets/" + property.Name;
             context.Ranges[pointer] = property.Value.Range;
             int? tokens = null;
+            int streams = 1;
             if (property.Value.Kind == JsonKind.Number)
             {
                 tokens = root.IntegerOf(property.Value, property.Name, 1, MaxTokens, "tokens");
@@ -285,9 +385,10 @@ internal sealed class ManifestBinder
             {
                 ObjectReader budget = ObjectReader.Open(context, property.Value, pointer, $"the budget {JsonReader.Quote(property.Name)}", PropertyNames.Budget)!;
                 tokens = budget.Require("tokens", "the most tokens to generate.") is null ? null : budget.Integer("tokens", 1, MaxTokens, "tokens");
+                streams = budget.Integer("streams", 1, BudgetSettings.MaxStreams, "") ?? streams;
             }
 
-            if (tokens is not null) budgets.Add(new BudgetSettings { Name = property.Name, Identifier = identifier ?? "", Tokens = tokens.Value });
+            if (tokens is not null) budgets.Add(new BudgetSettings { Name = property.Name, Identifier = identifier ?? "", Tokens = tokens.Value, Streams = streams });
         }
 
         return new(budgets);
@@ -314,10 +415,14 @@ internal sealed class ManifestBinder
         ObjectReader answer = ObjectReader.Open(context, value, "answer", "'answer'", PropertyNames.Answer)!;
         string? type = answer.Require("type", "one of \"text\", \"integer\", \"number\", \"choice\".") is null ? null : answer.OneOf("type", AnswerTypes);
         if (type is null) return new AnswerSettings();
+        double? tolerance = answer.Number("tolerance", 0, 1);
+        if (type != "number" && answer.Find("tolerance") is { } useless)
+            context.Error(useless.Range, DiagnosticCodes.ConflictingProperties, $"An answer of type '{type}' is compared exactly, without a tolerance; remove it, or use the type 'number'.");
         if (type == "choice") return new AnswerSettings { Type = AnswerType.Choice, Choices = BindChoices(answer) };
         if (answer.Find("choices") is { } choices)
             context.Error(choices.Range, DiagnosticCodes.ConflictingProperties, $"An answer of type '{type}' has no choices; remove them, or use the type 'choice'.");
-        return new AnswerSettings { Type = Type(type) };
+        var settings = new AnswerSettings { Type = Type(type) };
+        return settings with { Tolerance = tolerance ?? settings.Tolerance };
     }
 
     private static AnswerType Type(string? name) => name switch
@@ -348,15 +453,65 @@ internal sealed class ManifestBinder
         return new(choices);
     }
 
+    private GraderSettings? BindGrader()
+    {
+        if (Open(root, "grader", "'grader'", PropertyNames.Grader) is not { } grader) return null;
+        var command = new List<string>();
+        if (grader.Require("command", "the program and its arguments, such as [\"python3\", \"grade.py\"].") is { } value && grader.Items("command", "texts") is { } items)
+        {
+            foreach (JsonValue item in items)
+            {
+                if (item.Kind != JsonKind.String)
+                    grader.WrongType(item, "command", "texts in double quotes");
+                else if (item.Text.Contains('\0') || (command.Count == 0 && item.Text.Trim().Length == 0))
+                    context.Error(item.Range, DiagnosticCodes.InvalidValue, $"{JsonReader.Quote(item.Text)} can be neither a program nor an argument.");
+                else
+                    command.Add(item.Text);
+            }
+
+            if (items.Count == 0)
+                context.Error(value.Range, DiagnosticCodes.InvalidValue, "'command' is empty; give the program and its arguments, such as [\"python3\", \"grade.py\"].");
+        }
+
+        return new GraderSettings
+        {
+            Command = new(command),
+            TimeoutSeconds = grader.Integer("timeoutSeconds", 1, 86_400, "seconds") ?? new GraderSettings().TimeoutSeconds,
+        };
+    }
+
     private EvaluationSettings? BindEvaluation()
     {
-        if (Open("evaluation", "'evaluation'", PropertyNames.Evaluation) is not { } evaluation) return null;
+        if (Open(root, "evaluation", "'evaluation'", PropertyNames.Evaluation) is not { } evaluation) return null;
         var settings = new EvaluationSettings();
         return new EvaluationSettings
         {
             Data = evaluation.RequiredPath("data", "the JSONL file with unseen questions and answers.") ?? "",
             MaxExamples = evaluation.IntegerOrNull("maxExamples", 1, int.MaxValue, "examples"),
             MaxTokens = evaluation.Integer("maxTokens", 1, MaxTokens, "tokens") ?? settings.MaxTokens,
+            Budget = evaluation.IntegerOrNull("budget", 1, MaxTokens, "tokens"),
+            Temperature = Temperature(evaluation, "temperature") ?? settings.Temperature,
+            Seeds = evaluation.Integer("seeds", 1, 100, "") ?? settings.Seeds,
+            HardBudgets = evaluation.Integers("hardBudgets", 1, MaxTokens, "tokens"),
+            Streams = evaluation.Integers("streams", 1, BudgetSettings.MaxStreams, ""),
+            StreamData = evaluation.Path("streamData"),
+            StreamTemperature = Temperature(evaluation, "streamTemperature") ?? settings.StreamTemperature,
+            SwitcherData = evaluation.Path("switcherData"),
+            Gates = BindGates(evaluation),
+        };
+    }
+
+    private GateSettings BindGates(ObjectReader evaluation)
+    {
+        if (Open(evaluation, "gates", "'gates'", PropertyNames.Gates) is not { } gates) return new GateSettings();
+        return new GateSettings
+        {
+            MinAccuracy = gates.NumberOrNull("minAccuracy", 0, 1),
+            MaxMeanTokens = gates.NumberOrNull("maxMeanTokens", 0, MaxTokens, minExcluded: true),
+            MinLengthReduction = gates.NumberOrNull("minLengthReduction", 0, MaxTokens, minExcluded: true),
+            MinWithinBudget = gates.NumberOrNull("minWithinBudget", 0, 1),
+            MinSwitcherAuc = gates.NumberOrNull("minSwitcherAuc", 0, 1),
+            MinVerifierAuc = gates.NumberOrNull("minVerifierAuc", 0, 1),
         };
     }
 
@@ -384,8 +539,8 @@ internal sealed class ManifestBinder
         return new(targets);
     }
 
-    private ObjectReader? Open(string name, string what, string[] known) =>
-        root.Find(name) is { } value ? ObjectReader.Open(context, value, name, what, known) : null;
+    private ObjectReader? Open(ObjectReader parent, string name, string what, string[] known) =>
+        parent.Find(name) is { } value ? ObjectReader.Open(context, value, parent.PointerTo(name), what, known) : null;
 
     /// <summary>The properties of an object whose names are free.</summary>
     private IReadOnlyList<JsonProperty> Map(string name, string ofWhat)

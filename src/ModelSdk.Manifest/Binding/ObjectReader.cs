@@ -98,6 +98,9 @@ internal sealed class ObjectReader
         return path is null || IsPath(path, Find(name)!.Range) ? path : null;
     }
 
+    /// <summary>A path that may be missing.</summary>
+    public string? Path(string name) => Text(name) is { } path && IsPath(path, Find(name)!.Range) ? path : null;
+
     public bool IsPath(string path, TextRange range)
     {
         if (!path.Any(char.IsControl)) return true;
@@ -147,6 +150,26 @@ internal sealed class ObjectReader
         }
 
         return (int)number;
+    }
+
+    /// <summary>As <see cref="Number"/>, and the file may say null.</summary>
+    public double? NumberOrNull(string name, double min, double max, bool minExcluded = false, bool maxExcluded = false) =>
+        Find(name) is { Kind: JsonKind.Null } ? null : Number(name, min, max, minExcluded, maxExcluded);
+
+    /// <summary>Different whole numbers in a range, in the order of the file; empty where they are missing or wrong.</summary>
+    public EquatableArray<int> Integers(string name, int min, int max, string unit)
+    {
+        var numbers = new List<int>();
+        foreach (JsonValue item in Items(name, "whole numbers") ?? [])
+        {
+            if (IntegerOf(item, name, min, max, unit) is not { } number) continue;
+            if (numbers.Contains(number))
+                context.Error(item.Range, DiagnosticCodes.InvalidValue, $"{item.Text} is given twice in '{name}'; remove one.");
+            else
+                numbers.Add(number);
+        }
+
+        return new(numbers);
     }
 
     /// <summary>A number in a range, whose ends may be excluded; null where it is missing or wrong.</summary>

@@ -8,8 +8,8 @@ internal static class PropertyNames
 {
     public static readonly string[] Root =
     [
-        "$schema", "name", "base", "context", "seed", "prompt", "quantization", "adapters", "default", "budgets",
-        "answer", "answerTokens", "evaluation", "targets",
+        "$schema", "name", "base", "context", "seed", "prompt", "quantization", "adapters", "switcher", "default",
+        "budgets", "answer", "grader", "answerTokens", "evaluation", "targets",
     ];
 
     public static readonly string[] Base = ["hub", "revision"];
@@ -18,18 +18,47 @@ internal static class PropertyNames
 
     public static readonly string[] Quantization = ["weights", "block", "embeddings"];
 
-    public static readonly string[] Adapter = ["train", "rank", "alpha", "dropout", "targets", "masked", "sft"];
+    public static readonly string[] Adapter = ["train", "rank", "alpha", "dropout", "targets", "masked", "sft", "budget", "verifier"];
 
     public static readonly string[] Sft =
     [
         "steps", "epochs", "batchSize", "learningRate", "warmup", "weightDecay", "maxGradNorm", "checkpointEverySteps",
     ];
 
-    public static readonly string[] Budget = ["tokens"];
+    public static readonly string[] BudgetForcing =
+    [
+        "data", "steps", "prompts", "samples", "temperature", "learningRate", "warmup", "maxGradNorm", "weightDecay",
+        "budgets", "statedShare", "margin", "floor", "length", "kl", "klReference", "clip", "clipHigh", "advantage",
+        "resample", "tighten", "truncated", "maxTokens", "checkpointEverySteps",
+    ];
 
-    public static readonly string[] Answer = ["type", "choices"];
+    public static readonly string[] Verifier =
+    [
+        "data", "questions", "samples", "temperature", "holdout", "prompt", "lora", "steps", "batchSize", "learningRate",
+    ];
 
-    public static readonly string[] Evaluation = ["data", "maxExamples", "maxTokens"];
+    public static readonly string[] Switcher =
+    [
+        "train", "hidden", "dropout", "noise", "chunk", "smoothing", "steps", "batchSize", "learningRate", "weightDecay",
+        "threshold",
+    ];
+
+    public static readonly string[] Budget = ["tokens", "streams"];
+
+    public static readonly string[] Answer = ["type", "choices", "tolerance"];
+
+    public static readonly string[] Grader = ["command", "timeoutSeconds"];
+
+    public static readonly string[] Evaluation =
+    [
+        "data", "maxExamples", "maxTokens", "budget", "temperature", "seeds", "hardBudgets", "streams", "streamData",
+        "streamTemperature", "switcherData", "gates",
+    ];
+
+    public static readonly string[] Gates =
+    [
+        "minAccuracy", "maxMeanTokens", "minLengthReduction", "minWithinBudget", "minSwitcherAuc", "minVerifierAuc",
+    ];
 
     public static readonly string[] Target = ["rid", "memoryMB", "diskMB"];
 }

@@ -57,6 +57,9 @@ public static partial class DiagnosticCodes
     /// <summary>Base models are read from folders only, as yet.</summary>
     public const string HubNotSupported = "MDL1018";
 
+    /// <summary>A setting needs another one, which is off.</summary>
+    public const string RequiresSetting = "MDL1019";
+
     /// <summary>A file or folder that the manifest names does not exist.</summary>
     public const string FileNotFound = "MDL1020";
 
@@ -95,6 +98,7 @@ public static partial class DiagnosticCodes
         new(ConflictingProperties, "Two properties exclude each other"),
         new(InvalidHubReference, "A hub reference is not valid"),
         new(HubNotSupported, "Hub references are not supported yet"),
+        new(RequiresSetting, "A setting needs another that is off"),
         new(FileNotFound, "A file or folder does not exist"),
         new(PathCycle, "A path leads back to itself"),
         new(FileUnreadable, "A file cannot be read"),
