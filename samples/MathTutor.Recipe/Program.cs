@@ -11,6 +11,9 @@ const string Usage = """
       pretrain    base checkpoint        (default DIR: samples/MathTutor/base; about 30 minutes; goes on where it was stopped)
       study       masked against unmasked LoRA on the base [--seeds 1,2,3] [--mask masked,unmasked] [--steps N] [--batch N]
                   [--lr X] [--rank N] [--weights int4|full] [--examples N] [--failures N]; DIR: samples/MathTutor
+      budget      budget forcing of the sample's adapter, and its ablations [--seeds 1,2,3] [--steps N] [--prompts N] [--samples N]
+                  [--lr X] [--kl X] [--budgets 64,96] [--temperature X] [--kl-reference base] [--mask off] [--length think]
+                  [--state 128] [--examples N]; DIR: samples/MathTutor
       sample      prints some of the text that the base reads
     """;
 
@@ -32,6 +35,9 @@ switch (verb)
         return 0;
     case "study":
         MaskStudyCommand.Run(folder ?? sample, Option);
+        return 0;
+    case "budget":
+        BudgetStudyCommand.Run(folder ?? sample, Option);
         return 0;
     case "sample":
         DataFiles data = DataFiles.Create();

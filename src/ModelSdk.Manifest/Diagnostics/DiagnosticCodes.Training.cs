@@ -33,6 +33,9 @@ public static partial class DiagnosticCodes
     /// <summary>A training checkpoint is damaged or belongs to another run.</summary>
     public const string CheckpointInvalid = "MDL3022";
 
+    /// <summary>Budget forcing learns nothing: the samples of each question all get the same reward.</summary>
+    public const string RewardsFlat = "MDL3023";
+
     private static DiagnosticInfo[] TrainingCodes() =>
     [
         new(TorchUnavailable, "The native libraries of torch are missing or cannot be loaded"),
@@ -45,5 +48,6 @@ public static partial class DiagnosticCodes
         new(TrainingSettingInvalid, "A setting of the training contradicts the model or another setting"),
         new(LossNotFinite, "The loss or the gradients became NaN or infinite"),
         new(CheckpointInvalid, "A training checkpoint is damaged or belongs to another run"),
+        new(RewardsFlat, "The samples of each question all get the same reward"),
     ];
 }

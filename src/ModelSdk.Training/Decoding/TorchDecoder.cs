@@ -56,14 +56,25 @@ public sealed class TorchDecoder : IDisposable
     /// <returns>In the order of <paramref name="prompts"/>.</returns>
     public IReadOnlyList<DecodedSequence> Decode(IReadOnlyList<int[]> prompts, IReadOnlyList<int> generationPrompt, IReadOnlyCollection<int> endTokens, int maxTokens, int batchSize = 256, CancellationToken cancellation = default)
     {
-        using var gradients = no_grad();
-        var results = new DecodedSequence[prompts.Count];
-        foreach (var chunk in Enumerable.Range(0, prompts.Count).OrderBy(i => prompts[i].Length).ThenBy(i => i).Chunk(batchSize))
-        {
-            DecodeBatch(prompts, chunk, [.. generationPrompt], endTokens.ToHashSet(), maxTokens, results, cancellation);
-        }
+        DecodingRow[] rows = [.. prompts.Select(p => new DecodingRow(p, maxTokens, null))];
+        DecodeAll(rows, [.. generationPrompt], endTokens, batchSize, cancellation);
+        return [.. rows.Select(r => new DecodedSequence(r.Ended ? [.. r.Tokens.SkipLast(1)] : [.. r.Tokens], r.Ended))];
+    }
 
-        return results;
+    /// <summary>Samples completions; each has random numbers of its own, so that batches do not change what is drawn.</summary>
+    /// <param name="prompts">Prompts.</param>
+    /// <param name="generationPrompt">Tokens that open the assistant's turn.</param>
+    /// <param name="endTokens">Tokens that end an answer.</param>
+    /// <param name="temperature">Logits are divided by it; above 0.</param>
+    /// <param name="batchSize">Rows decoded at once.</param>
+    /// <param name="cancellation">Checked between tokens.</param>
+    /// <returns>Ordered by prompt and sample.</returns>
+    public IReadOnlyList<Rollout> Sample(IReadOnlyList<RolloutPrompt> prompts, IReadOnlyList<int> generationPrompt, IReadOnlyCollection<int> endTokens, double temperature, int batchSize = 256, CancellationToken cancellation = default)
+    {
+        var rows = prompts.SelectMany((p, prompt) => Enumerable.Range(0, p.Samples).Select(sample =>
+            (Prompt: prompt, Sample: sample, Row: new DecodingRow(p.Tokens, p.MaxTokens, new DecodingSampler(temperature, unchecked(p.Seed + ((ulong)sample * 0x9E3779B97F4A7C15))))))).ToArray();
+        DecodeAll([.. rows.Select(r => r.Row)], [.. generationPrompt], endTokens, batchSize, cancellation);
+        return [.. rows.Select(r => new Rollout(r.Prompt, r.Sample, [.. r.Row.Tokens], [.. r.Row.Sampler!.LogProbs], r.Row.Ended))];
     }
 
     /// <summary>Logits of one sequence, computed in one pass each for prompt and answer.</summary>
@@ -93,43 +104,37 @@ public sealed class TorchDecoder : IDisposable
         _lora?.Dispose();
     }
 
-    private void DecodeBatch(IReadOnlyList<int[]> prompts, int[] chunk, int[] generationPrompt, HashSet<int> ends, int maxTokens, DecodedSequence[] results, CancellationToken cancellation)
+    private void DecodeAll(DecodingRow[] rows, int[] generationPrompt, IReadOnlyCollection<int> endTokens, int batchSize, CancellationToken cancellation)
+    {
+        using var gradients = no_grad();
+        var ends = endTokens.ToHashSet();
+        foreach (var chunk in rows.OrderBy(r => r.Prompt.Length).Chunk(batchSize)) // OrderBy is stable
+        {
+            DecodeBatch(chunk, generationPrompt, ends, cancellation);
+        }
+    }
+
+    private void DecodeBatch(DecodingRow[] rows, int[] generationPrompt, HashSet<int> ends, CancellationToken cancellation)
     {
         using var scope = NewDisposeScope();
-        var starts = chunk.Select(i => (long)prompts[i].Length).ToArray();
-        var past = (int)starts.Max();
-        maxTokens = Math.Min(maxTokens, _model.Config.MaxPositions - past - generationPrompt.Length);
-        if (maxTokens <= 0)
+        var past = rows.Max(r => r.Prompt.Length);
+        var room = _model.Config.MaxPositions - past - generationPrompt.Length;
+        if (room <= 0)
         {
             _model.CheckLength(past + generationPrompt.Length + 1);
         }
 
-        var decoded = chunk.Select(_ => new List<int>()).ToArray();
-        var rows = Enumerable.Range(0, chunk.Length).ToArray();                                 // places in the chunk; those that ended stay a while
         var going = rows.Length;
-        using var cache = new DecodingCache(_model, past == 0 ? null : PromptCache.Encode(_model, _promptWeights, [.. chunk.Select(i => prompts[i])]), starts, SlotsPerGrowth);
-        var next = Enumerable.Repeat(generationPrompt.Select(t => (long)t), chunk.Length).SelectMany(t => t).ToArray();
+        using var cache = new DecodingCache(_model, past == 0 ? null : Encode(rows), [.. rows.Select(r => (long)r.Prompt.Length)], SlotsPerGrowth);
+        var next = Enumerable.Repeat(generationPrompt.Select(t => (long)t), rows.Length).SelectMany(t => t).ToArray();
         while (going > 0)
         {
             cancellation.ThrowIfCancellationRequested();
-            next = Step(cache, next, rows.Length);
+            next = Step(cache, next, rows);
             for (var row = 0; row < rows.Length; row++)
             {
-                var index = chunk[rows[row]];
-                if (results[index] is not null)
+                if (rows[row].Take((int)next[row], ends, room))
                 {
-                    continue;
-                }
-
-                var ended = ends.Contains((int)next[row]);
-                if (!ended)
-                {
-                    decoded[rows[row]].Add((int)next[row]);
-                }
-
-                if (ended || decoded[rows[row]].Count >= maxTokens)
-                {
-                    results[index] = new DecodedSequence([.. decoded[rows[row]]], ended);
                     going--;
                 }
             }
@@ -137,7 +142,7 @@ public sealed class TorchDecoder : IDisposable
             // Copying the cache costs about as much as a step, so rows that ended leave by the eighth of a batch.
             if (going > 0 && going <= rows.Length * 7 / 8)
             {
-                var keep = Enumerable.Range(0, rows.Length).Where(r => results[chunk[rows[r]]] is null).ToArray();
+                var keep = Enumerable.Range(0, rows.Length).Where(r => !rows[r].Done).ToArray();
                 cache.Select([.. keep.Select(r => (long)r)]);
                 next = [.. keep.Select(r => next[r])];
                 rows = [.. keep.Select(r => rows[r])];
@@ -145,16 +150,38 @@ public sealed class TorchDecoder : IDisposable
         }
     }
 
-    /// <summary>Runs the next tokens of all rows (row-major) and returns the most likely token after them.</summary>
-    private long[] Step(DecodingCache cache, long[] tokens, int rows)
+    /// <summary>Keys and values of the rows' prompts, each distinct prompt encoded once: [2 L, B, KVH, P, h].</summary>
+    private Tensor Encode(DecodingRow[] rows)
+    {
+        var distinct = rows.Select(r => r.Prompt).Distinct<int[]>(ReferenceEqualityComparer.Instance).ToArray();
+        var encoded = PromptCache.Encode(_model, _promptWeights, distinct);
+        if (distinct.Length == rows.Length)
+        {
+            return encoded;
+        }
+
+        var places = distinct.Select((p, i) => (p, i)).ToDictionary(e => (object)e.p, e => (long)e.i, ReferenceEqualityComparer.Instance);
+        return encoded.index_select(1, tensor(rows.Select(r => places[r.Prompt]).ToArray(), device: _model.Device));
+    }
+
+    /// <summary>Runs the next tokens of all rows (row-major) and returns the token that each chooses after them.</summary>
+    private long[] Step(DecodingCache cache, long[] tokens, DecodingRow[] rows)
     {
         using var scope = NewDisposeScope();
-        var count = tokens.Length / rows;
+        var count = tokens.Length / rows.Length;
         var table = _model.Rotary.At(cache.Positions(count));
         var mask = cache.Mask(count);
         cache.Reserve(count);
-        var hidden = DecoderStack.Run(_model.Config, _answerWeights, _model.Embed(tensor(tokens, [rows, count], device: _model.Device)), _model.Rotary, table, mask, cache.Extend);
+        var hidden = DecoderStack.Run(_model.Config, _answerWeights, _model.Embed(tensor(tokens, [rows.Length, count], device: _model.Device)), _model.Rotary, table, mask, cache.Extend);
         cache.Advance(count);
-        return _model.HeadLogits(hidden.select(1, count - 1)).argmax(-1).cpu().data<long>().ToArray();
+        var logits = _model.HeadLogits(hidden.select(1, count - 1));                            // [B, V]
+        if (rows[0].Sampler is null)
+        {
+            return logits.argmax(-1).cpu().data<long>().ToArray();
+        }
+
+        var values = Transformer.Values(logits);
+        var width = _model.Config.VocabularySize;
+        return [.. rows.Select((row, i) => row.Done ? 0L : row.Sampler!.Choose(values.AsSpan(i * width, width)))];
     }
 }

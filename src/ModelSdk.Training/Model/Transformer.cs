@@ -261,11 +261,44 @@ public sealed class Transformer : IDisposable
         var chosen = hidden.index_select(0, tensor(places, device: Device));
         if (HasKernels)
         {
-            return FusedLoss.Run(chosen, _finalNorm.to_type(Compute.Type), (_head ?? _embedding).to_type(Compute.Type), new LossCall(targets, weights, 1 / normalizer, Config.RmsNormEpsilon));
+            return FusedLoss.Run(chosen, _finalNorm.to_type(Compute.Type), (_head ?? _embedding).to_type(Compute.Type), new LossCall(new CrossEntropyLoss(targets, weights, 1 / normalizer), Config.RmsNormEpsilon));
         }
 
         var each = nn.functional.cross_entropy(HeadLogits(chosen), tensor(targets, device: Device), reduction: nn.Reduction.None);
         return (weights is null ? each : each * tensor(weights, device: Device)).sum() / normalizer;
+    }
+
+    /// <summary>A policy's loss on some places of the residual stream [N, D]; fp32 scalar.</summary>
+    /// <param name="hidden">[N, D].</param>
+    /// <param name="places">Rows of it that predict.</param>
+    /// <param name="loss">Its rows belong to <paramref name="places"/>; takes the log-probabilities that were found.</param>
+    internal Tensor PolicyLoss(Tensor hidden, long[] places, PolicyLoss loss)
+    {
+        var chosen = hidden.index_select(0, tensor(places, device: Device));
+        return HasKernels
+            ? FusedLoss.Run(chosen, _finalNorm.to_type(Compute.Type), (_head ?? _embedding).to_type(Compute.Type), new LossCall(loss, Config.RmsNormEpsilon))
+            : loss.Composed(HeadLogits(chosen));
+    }
+
+    /// <summary>Log-probabilities of tokens at a temperature, without gradients.</summary>
+    /// <param name="hidden">[N, D].</param>
+    /// <param name="places">Rows of it that predict.</param>
+    /// <param name="targets">Token of each place.</param>
+    /// <param name="temperature">Logits are divided by it.</param>
+    internal float[] LogProbs(Tensor hidden, long[] places, long[] targets, double temperature)
+    {
+        using var gradients = no_grad();
+        using var scope = NewDisposeScope();
+        var chosen = hidden.index_select(0, tensor(places, device: Device));
+        if (!HasKernels)
+        {
+            return Values(Kernels.PolicyLoss.LogProbs(HeadLogits(chosen), targets, temperature));
+        }
+
+        var logits = FusedLoss.Logits(chosen, _finalNorm.to_type(Compute.Type), (_head ?? _embedding).to_type(Compute.Type), Config.RmsNormEpsilon);
+        return Compute.Type == ScalarType.BFloat16
+            ? PolicyKernel.Run<Bf16>(logits, targets, temperature, gradient: null)
+            : PolicyKernel.Run<Fp32>(logits, targets, temperature, gradient: null);
     }
 
     /// <summary>Whether <see cref="RunKernels"/> can run these weights: on a CPU with AVX-512, without low-rank parts.</summary>

@@ -41,8 +41,8 @@ public static class SftRecipe
 
         // 2. Where an earlier run stopped.
         IReadOnlyList<Tensor> state = [.. parameters, .. optimizer.State];
-        var checkpoint = options.WorkFolder is null ? null : new SftCheckpoint(options.WorkFolder, SftCheckpoint.Fingerprint(config, data, options, model.Compute));
-        var losses = checkpoint?.Read(state).ToList() ?? [];
+        var checkpoint = options.WorkFolder is null ? null : new TrainingCheckpoint(options.WorkFolder, "sft", RunFingerprint.Of(config, data, options, model.Compute));
+        var losses = checkpoint?.Read(state).Select(s => s[0]).ToList() ?? [];
         optimizer.Steps = losses.Count;
 
         // 3. Train.
@@ -83,7 +83,7 @@ public static class SftRecipe
             var last = step + 1 == steps;
             if (!last && (cancellation.IsCancellationRequested || (step + 1) % sft.CheckpointEverySteps == 0))
             {
-                checkpoint?.Write(state, losses);
+                checkpoint?.Write(state, [.. losses.Select(l => (double[])[l])]);
                 cancellation.ThrowIfCancellationRequested();
             }
         }

@@ -35,45 +35,37 @@ internal static class SftSchedule
         return order;
     }
 
+    /// <inheritdoc cref="LearningRate(int, int, double, double)"/>
+    public static double LearningRate(int step, int steps, SftSettings settings) => LearningRate(step, steps, settings.LearningRate, settings.Warmup);
+
     /// <summary>Linear warm-up from 0, then a cosine to 0.</summary>
     /// <param name="step">From 0.</param>
     /// <param name="steps">Steps of the whole run.</param>
-    /// <param name="settings">Peak rate and warm-up share.</param>
-    public static double LearningRate(int step, int steps, SftSettings settings)
+    /// <param name="peak">Peak rate.</param>
+    /// <param name="warmupShare">Share of the steps in which the rate rises.</param>
+    public static double LearningRate(int step, int steps, double peak, double warmupShare)
     {
-        var warmup = (int)Math.Ceiling(settings.Warmup * steps);
+        var warmup = (int)Math.Ceiling(warmupShare * steps);
         if (step < warmup)
         {
-            return settings.LearningRate * (step + 1) / warmup;
+            return peak * (step + 1) / warmup;
         }
 
         var progress = (double)(step - warmup + 1) / (steps - warmup + 1);
-        return settings.LearningRate * 0.5 * (1 + Math.Cos(Math.PI * progress));
+        return peak * 0.5 * (1 + Math.Cos(Math.PI * progress));
     }
 
     /// <summary>Fisher-Yates with SplitMix64: the same on every platform and version.</summary>
-    private static int[] Shuffle(int count, long seed, int epoch)
+    public static int[] Shuffle(int count, long seed, int epoch)
     {
-        var state = unchecked(((ulong)seed * 0x9E3779B97F4A7C15) ^ ((ulong)epoch * 0xD1B54A32D192ED03));
+        var dice = new Dice(unchecked(((ulong)seed * 0x9E3779B97F4A7C15) ^ ((ulong)epoch * 0xD1B54A32D192ED03)));
         var items = Enumerable.Range(0, count).ToArray();
         for (var i = count - 1; i > 0; i--)
         {
-            var other = (int)(Next() % (ulong)(i + 1));
+            var other = (int)(dice.Next() % (ulong)(i + 1));
             (items[i], items[other]) = (items[other], items[i]);
         }
 
         return items;
-
-        ulong Next()
-        {
-            unchecked
-            {
-                state += 0x9E3779B97F4A7C15;
-                var z = state;
-                z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9;
-                z = (z ^ (z >> 27)) * 0x94D049BB133111EB;
-                return z ^ (z >> 31);
-            }
-        }
     }
 }
