@@ -24,13 +24,19 @@ public sealed record CompileRequest(string ManifestPath, ArtifactStore Store)
 
     /// <summary>Fail when the lock file is missing or was made from other inputs.</summary>
     public bool Locked { get; init; }
+
+    /// <summary>
+    /// When the build began that this compile belongs to, for builds that run one stage a process: what was made since then is reported
+    /// as made, not as taken from the store. Null: the build is this compile.
+    /// </summary>
+    public DateTimeOffset? Since { get; init; }
 }
 
 /// <summary>One stage as it went.</summary>
 /// <param name="Name">Stage name.</param>
 /// <param name="Adapter">The adapter it belongs to, or null.</param>
 /// <param name="Seconds">How long it took when it was made.</param>
-/// <param name="Cached">True when it was in the store already.</param>
+/// <param name="Cached">True when it was in the store before the build began (<see cref="CompileRequest.Since"/>).</param>
 /// <param name="PeakRssMb">Peak resident memory when it was made, in MiB.</param>
 /// <param name="Key">The key's hash.</param>
 public sealed record StageReport(string Name, string? Adapter, double Seconds, bool Cached, double PeakRssMb, string Key);
@@ -148,7 +154,7 @@ public sealed class Compilation
         }
 
         string folder = _request.Output is null ? bundle.Folder : Path.GetFullPath(_request.Output);
-        _log.BundleWritten(manifest.Name, manifest.Digest, folder);
+        _log.BundleWritten(manifest.Name, manifest.Digest, folder, ReportHeadline.Of(report));
         return new CompileResult(_reports, plan.InputsDigest, folder, manifest.Digest, report);
     }
 
@@ -169,7 +175,7 @@ public sealed class Compilation
             () => _log.Progress(stage.Stage, stage.Adapter, "waiting for another modelc that makes the same", 0),
             _cancellationToken).ConfigureAwait(false);
         _log.StageFinished(stage.Stage, stage.Adapter, entry.Cached, entry.Record.Seconds);
-        _reports.Add(new StageReport(stage.Stage, stage.Adapter, entry.Record.Seconds, entry.Cached, entry.Record.PeakRssMb, stage.Key.Hash));
+        _reports.Add(new StageReport(stage.Stage, stage.Adapter, entry.Record.Seconds, entry.Cached && !(entry.Record.Made >= _request.Since), entry.Record.PeakRssMb, stage.Key.Hash));
         return entry;
     }
 }

@@ -3,6 +3,7 @@
 //   "fail": "<stage>"       reports an error with a position in that stage
 //   "crash": "<stage>"      ends without a diagnostic
 //   "wait": "<stage>"       waits in that stage until its input ends, then writes checkpoint.txt beside the manifest
+//   "headline": "<text>"    writes report.html too, and says that text about the bundle
 //   "linger": true          ... and then never ends
 // Each start adds a line to the file named by FAKE_MODELC_LOG.
 using System.Text;
@@ -95,9 +96,10 @@ if (through == "bundle")
     Write("weights.bin", string.Concat(data.Where(File.Exists).Select(File.ReadAllText)));
     Write("adapters/a/adapter.bin", "adapter");
     Write("model.json", Text("name"));
+    if (Text("headline") != "") Write("report.html", "<!doctype html>");
     if (Text("extra") != "") Write("extra.bin", "extra");
     else File.Delete(Path.Combine(output, "extra.bin"));
-    Emit(new { kind = "bundle", name = Text("name"), digest = "sha256:0", folder = output });
+    Emit(new { kind = "bundle", name = Text("name"), digest = "sha256:0", folder = output, headline = Text("headline") is { Length: > 0 } headline ? headline : null });
 }
 
 return 0;

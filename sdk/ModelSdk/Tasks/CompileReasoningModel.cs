@@ -51,6 +51,11 @@ public sealed class CompileReasoningModel : Microsoft.Build.Utilities.Task, ICan
 
     private string BundleFolder => Model.GetMetadata("BundleFolder");
 
+    /// <summary>Holds when the first phase of this build began: what was made since then, in whatever process, was made by this build.</summary>
+    private string StartedFile => StateFile + ".started";
+
+    private bool IsFirstPhase => Stage == "resolve";
+
     private string StateFile => Model.GetMetadata("StateFile");
 
     private bool IsLastPhase => Stage == "bundle";
@@ -62,6 +67,7 @@ public sealed class CompileReasoningModel : Microsoft.Build.Utilities.Task, ICan
     public override bool Execute()
     {
         report = new PhaseReport(Log, BuildEngine, DisplayName(ManifestPath), Stage);
+        if (IsFirstPhase) File.WriteAllText(StartedFile, DateTime.UtcNow.ToString("o", CultureInfo.InvariantCulture));
         string responseFile = $"{StateFile}.{(Command == "compile" ? Stage : Command)}.rsp";
         File.WriteAllLines(responseFile, Arguments(), new UTF8Encoding(encoderShouldEmitUTF8Identifier: false));
         string host = Compiler.GetMetadata("DotNetHost"), compilerPath = Compiler.GetMetadata("FullPath");
@@ -111,6 +117,12 @@ public sealed class CompileReasoningModel : Microsoft.Build.Utilities.Task, ICan
             yield return "--through";
             yield return Stage;
             yield return "--exit-with-stdin";
+            if (File.Exists(StartedFile))
+            {
+                yield return "--since";
+                yield return File.ReadAllText(StartedFile);
+            }
+
             if (Compiler.GetMetadata("Offline") == "true") yield return "--offline";
             if (Compiler.GetMetadata("LockedMode") == "true") yield return "--locked";
         }
@@ -132,6 +144,7 @@ public sealed class CompileReasoningModel : Microsoft.Build.Utilities.Task, ICan
                 break;
             case "bundle":
                 bundleName = received["name"];
+                report!.Bundle(Path.Combine(BundleFolder, "report.html"), received["headline"]);
                 break;
             default:
                 report!.Add(received, line, ManifestPath);

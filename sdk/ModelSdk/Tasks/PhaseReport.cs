@@ -37,6 +37,12 @@ internal sealed class PhaseReport(TaskLoggingHelper log, IBuildEngine engine, st
         }
     }
 
+    /// <summary>The model is compiled: what was measured, and where to read all of it.</summary>
+    /// <param name="page">The report for people.</param>
+    /// <param name="headline">Accuracy, tokens and gates in one line; null when nothing was measured.</param>
+    public void Bundle(string page, string? headline) =>
+        Say(MessageImportance.High, $"{model}: {(headline is null ? "compiled" : headline)}; report: {page}");
+
     /// <summary>A line of the compiler's standard error; kept in case it ends without a diagnostic.</summary>
     public void ToolError(string line)
     {

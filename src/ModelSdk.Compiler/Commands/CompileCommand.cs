@@ -1,4 +1,5 @@
 using System.CommandLine;
+using System.Globalization;
 using System.Text.Json.Nodes;
 using ModelSdk.Compiler.Logging;
 using ModelSdk.Compiler.Reports;
@@ -18,12 +19,27 @@ internal static class CompileCommand
         Option<LogFormat> logFormat = new("--log") { HelpName = "text|json", Description = "Text for people on standard error, or JSON lines for tools on standard output." };
         Option<bool> writeLock = new("--write-lock") { Description = "Write the lock file beside the manifest." };
         Option<bool> locked = new("--locked") { Description = "Fail when the lock file is missing or was made from other inputs." };
+        Option<DateTimeOffset?> since = new("--since")
+        {
+            HelpName = "TIME",
+            Description = "For builds that run one stage a process: report what was made at this time or later as made, not as taken from the store (ISO 8601).",
+            CustomParser = result =>
+            {
+                if (DateTimeOffset.TryParse(result.Tokens[0].Value, CultureInfo.InvariantCulture, DateTimeStyles.AssumeUniversal, out DateTimeOffset time))
+                {
+                    return time;
+                }
+
+                result.AddError($"'{result.Tokens[0].Value}' is no time in ISO 8601.");
+                return null;
+            },
+        };
         Option<bool> offline = new("--offline") { Description = "Use no network. modelc uses none today: a base is a folder." };
         Option<bool> exitWithStdin = new("--exit-with-stdin") { Description = "Cancel, leaving a checkpoint, when standard input ends." };
         Option<string?> json = Options.Json();
         Command command = new("compile", "Compile a model: every stage is read from the store, or made and put there.")
         {
-            manifest, output, store, through, logFormat, writeLock, locked, offline, exitWithStdin, json,
+            manifest, output, store, through, logFormat, writeLock, locked, since, offline, exitWithStdin, json,
         };
         command.Validators.Add(result =>
         {
@@ -50,6 +66,7 @@ internal static class CompileCommand
                     Through = parsed.GetValue(through)!,
                     WriteLock = parsed.GetValue(writeLock),
                     Locked = parsed.GetValue(locked),
+                    Since = parsed.GetValue(since),
                 };
                 result = await Compilation.RunAsync(request, log, cancellationToken).ConfigureAwait(false);
             }).ConfigureAwait(false);

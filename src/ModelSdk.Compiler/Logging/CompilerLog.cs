@@ -191,11 +191,15 @@ public sealed class CompilerLog(TextWriter output, LogFormat format)
     }
 
     /// <summary>Says that the bundle is in its output folder.</summary>
-    public void BundleWritten(string name, string digest, string folder)
+    /// <param name="name">The model's name.</param>
+    /// <param name="digest">The bundle's digest.</param>
+    /// <param name="folder">Full path of its folder.</param>
+    /// <param name="headline">What was measured, in one line; null when nothing was.</param>
+    public void BundleWritten(string name, string digest, string folder, string? headline)
     {
         if (format == LogFormat.Text)
         {
-            Say($"{name} -> {folder}");
+            Say(headline is null ? $"{name} -> {folder}" : $"{name} -> {folder}{Environment.NewLine}  {headline}");
             return;
         }
 
@@ -207,6 +211,10 @@ public sealed class CompilerLog(TextWriter output, LogFormat format)
                 writer.WriteString("name", name);
                 writer.WriteString("digest", digest);
                 writer.WriteString("folder", folder);
+                if (headline is not null)
+                {
+                    writer.WriteString("headline", headline);
+                }
             });
         }
     }

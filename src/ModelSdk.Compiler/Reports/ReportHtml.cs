@@ -74,8 +74,8 @@ internal static class ReportHtml
 
         void Row(string title, JsonNode mode)
         {
-            double accuracy = Number(mode["accuracy"]);
-            html.Append(CultureInfo.InvariantCulture, $"<tr><td>{Escape(title)}</td><td class=\"n\">{accuracy * 100:F1}%</td><td class=\"n\">{Number(mode["interval95"]![0]) * 100:F1}–{Number(mode["interval95"]![1]) * 100:F1}%</td><td class=\"n\">{Number(mode["meanTokens"]):F1}</td><td class=\"n\">{Number(mode["medianTokens"]):F0}</td><td class=\"n\">{Number(mode["unfinished"]) * 100:F1}%</td><td class=\"share\"><span class=\"bar\" style=\"width:{accuracy * 100:F1}%\"></span></td></tr>\n");
+            double accuracy = JsonNumbers.Number(mode["accuracy"]);
+            html.Append(CultureInfo.InvariantCulture, $"<tr><td>{Escape(title)}</td><td class=\"n\">{accuracy * 100:F1}%</td><td class=\"n\">{JsonNumbers.Number(mode["interval95"]![0]) * 100:F1}–{JsonNumbers.Number(mode["interval95"]![1]) * 100:F1}%</td><td class=\"n\">{JsonNumbers.Number(mode["meanTokens"]):F1}</td><td class=\"n\">{JsonNumbers.Number(mode["medianTokens"]):F0}</td><td class=\"n\">{JsonNumbers.Number(mode["unfinished"]) * 100:F1}%</td><td class=\"share\"><span class=\"bar\" style=\"width:{accuracy * 100:F1}%\"></span></td></tr>\n");
         }
     }
 
@@ -83,8 +83,8 @@ internal static class ReportHtml
     {
         foreach ((string adapter, JsonNode? training) in report["training"]!.AsObject())
         {
-            double[] loss = [.. training!["loss"]!.AsArray().Select(Number)];
-            html.Append(CultureInfo.InvariantCulture, $"<h2>Training of {Escape(adapter)}</h2>\n<p>{Text(training["steps"])} steps on {Text(training["examples"])} examples, rank {Text(training["rank"])}, {(training["masked"]!.GetValue<bool>() ? "masked LoRA" : "LoRA on all tokens")}.");
+            double[] loss = training!["sft"]!["loss"].Numbers();
+            html.Append(CultureInfo.InvariantCulture, $"<h2>Training of {Escape(adapter)}</h2>\n<p>{Text(training["sft"]!["steps"])} steps on {Text(training["sft"]!["examples"])} examples, rank {Text(training["rank"])}, {(training["masked"]!.GetValue<bool>() ? "masked LoRA" : "LoRA on all tokens")}.");
             if (loss.Length < 2)
             {
                 html.Append("</p>\n");
@@ -114,7 +114,7 @@ internal static class ReportHtml
         {
             foreach ((string name, JsonNode? check) in checks!.AsObject())
             {
-                html.Append(CultureInfo.InvariantCulture, $"<tr><td>{Escape(mode)}</td><td>{Escape(name)}</td><td class=\"n\">{Text(check!["positions"])}</td><td class=\"n\">{Number(check["difference"]):0.00000}</td><td class=\"n\">{Number(check["bound"]):0.####}</td><td class=\"n\">{Number(check["greatestDifference"]):0.00000}</td><td class=\"n\">{Number(check["argmaxAgreement"]) * 100:F1}%</td></tr>\n");
+                html.Append(CultureInfo.InvariantCulture, $"<tr><td>{Escape(mode)}</td><td>{Escape(name)}</td><td class=\"n\">{Text(check!["positions"])}</td><td class=\"n\">{JsonNumbers.Number(check["difference"]):0.00000}</td><td class=\"n\">{JsonNumbers.Number(check["bound"]):0.####}</td><td class=\"n\">{JsonNumbers.Number(check["greatestDifference"]):0.00000}</td><td class=\"n\">{JsonNumbers.Number(check["argmaxAgreement"]) * 100:F1}%</td></tr>\n");
             }
         }
 
@@ -127,7 +127,7 @@ internal static class ReportHtml
         foreach (JsonNode? stage in report["stages"]!.AsArray())
         {
             string title = stage!["adapter"] is null ? Text(stage["name"]) : $"{Text(stage["name"])} {Text(stage["adapter"])}";
-            html.Append(CultureInfo.InvariantCulture, $"<tr><td>{title}</td><td class=\"n\">{Number(stage["seconds"]):F1}</td><td class=\"n\">{Number(stage["peakRssMb"]):F0}</td><td>{(stage["cached"]!.GetValue<bool>() ? "from the store" : "made")}</td></tr>\n");
+            html.Append(CultureInfo.InvariantCulture, $"<tr><td>{title}</td><td class=\"n\">{JsonNumbers.Number(stage["seconds"]):F1}</td><td class=\"n\">{JsonNumbers.Number(stage["peakRssMb"]):F0}</td><td>{(stage["cached"]!.GetValue<bool>() ? "from the store" : "made")}</td></tr>\n");
         }
 
         html.Append("</table></div>\n");
@@ -136,10 +136,10 @@ internal static class ReportHtml
     private static void AddSizes(StringBuilder html, JsonObject report)
     {
         JsonNode sizes = report["sizes"]!;
-        html.Append(CultureInfo.InvariantCulture, $"<h2>Size</h2>\n<p>Bundle {Number(sizes["bundleBytes"]) / 1e6:F2} MB, of which base weights {Number(sizes["weightBytes"]) / 1e6:F2} MB");
+        html.Append(CultureInfo.InvariantCulture, $"<h2>Size</h2>\n<p>Bundle {JsonNumbers.Number(sizes["bundleBytes"]) / 1e6:F2} MB, of which base weights {JsonNumbers.Number(sizes["weightBytes"]) / 1e6:F2} MB");
         foreach ((string adapter, JsonNode? bytes) in sizes["adapterBytes"]!.AsObject())
         {
-            html.Append(CultureInfo.InvariantCulture, $", adapter {Escape(adapter)} {Number(bytes) / 1e6:F2} MB");
+            html.Append(CultureInfo.InvariantCulture, $", adapter {Escape(adapter)} {JsonNumbers.Number(bytes) / 1e6:F2} MB");
         }
 
         html.Append(".</p>\n");
@@ -166,8 +166,6 @@ internal static class ReportHtml
             html.Append("</div>\n");
         }
     }
-
-    private static double Number(JsonNode? node) => double.Parse(node!.ToJsonString(), CultureInfo.InvariantCulture);
 
     private static string Text(JsonNode? node) => Escape(node?.ToString() ?? "");
 

@@ -35,11 +35,14 @@ internal static class ReportJson
             trainingExamples[adapter.Name] = summary.Examples;
             training[adapter.Name] = new JsonObject
             {
-                ["steps"] = summary.Steps,
-                ["examples"] = summary.Examples,
                 ["masked"] = adapter.Masked,
                 ["rank"] = adapter.Rank,
-                ["loss"] = new JsonArray([.. summary.Loss.Select(l => (JsonNode)Math.Round(l, 5))]),
+                ["sft"] = new JsonObject
+                {
+                    ["steps"] = summary.Steps,
+                    ["examples"] = summary.Examples,
+                    ["loss"] = new JsonArray([.. summary.Loss.Select(l => (JsonNode)Math.Round(l, 5))]),
+                },
             };
         }
 

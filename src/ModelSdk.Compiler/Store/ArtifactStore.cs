@@ -131,6 +131,7 @@ public sealed class ArtifactStore(string root)
                 Key = key.Hash,
                 Inputs = key.Inputs,
                 Seconds = Math.Round(Stopwatch.GetElapsedTime(started).TotalSeconds, 3),
+                Made = DateTimeOffset.UtcNow,
                 PeakRssMb = Math.Round(ProcessMemory.PeakBytes() / 1048576.0, 1),
                 Files = FileDigest.Folder(temporary),
             };

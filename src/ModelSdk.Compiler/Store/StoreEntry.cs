@@ -31,6 +31,9 @@ public sealed record StoreEntryRecord
     /// <summary>Time the stage took when it was made, in seconds, over all attempts that ended in this entry's own run.</summary>
     public double Seconds { get; init; }
 
+    /// <summary>When it was finished; entries of older compilers do not say.</summary>
+    public DateTimeOffset? Made { get; init; }
+
     /// <summary>Peak resident memory while it was made, in MiB.</summary>
     public double PeakRssMb { get; init; }
 

@@ -50,7 +50,7 @@ public sealed class CompilationTests(CompiledTiny compiled)
 
         Assert.Equal(1, report["baseline"]!["seed"]!.GetValue<int>());
         Assert.Equal(40, report["baseline"]!["trainingExamples"]!["sums"]!.GetValue<int>());
-        Assert.Equal(6, report["training"]!["sums"]!["loss"]!.AsArray().Count);
+        Assert.Equal(6, report["training"]!["sums"]!["sft"]!["loss"]!.AsArray().Count);
         Assert.NotEmpty(report["parity"]!["sums"]!.AsObject());
     }
 
@@ -74,6 +74,17 @@ public sealed class CompilationTests(CompiledTiny compiled)
         Assert.All(again.Stages, stage => Assert.True(stage.Cached));
         Assert.Equal(compiled.Digest, again.BundleDigest);
         Assert.Equal(before, File.GetLastWriteTimeUtc(model));
+    }
+
+    [Fact]
+    public async Task A_stage_is_cached_when_it_was_in_the_store_before_the_build_began()
+    {
+        DateTimeOffset afterwards = DateTimeOffset.UtcNow;
+        CompileResult partOfTheBuild = await CompileAsync(compiled.World, output: null, since: afterwards - TimeSpan.FromHours(1));
+        Assert.All(partOfTheBuild.Stages, stage => Assert.False(stage.Cached));
+        Assert.All(partOfTheBuild.Report!["stages"]!.AsArray(), stage => Assert.False(stage!["cached"]!.GetValue<bool>()));
+        CompileResult later = await CompileAsync(compiled.World, output: null, since: afterwards);
+        Assert.All(later.Stages, stage => Assert.True(stage.Cached));
     }
 
     [Fact]
@@ -196,10 +207,10 @@ public sealed class CompilationTests(CompiledTiny compiled)
         Assert.True(error.Line > 1);
     }
 
-    internal static async Task<CompileResult> CompileAsync(TinyWorld world, string? output, string through = StageNames.Bundle, bool writeLock = false, bool locked = false)
+    internal static async Task<CompileResult> CompileAsync(TinyWorld world, string? output, string through = StageNames.Bundle, bool writeLock = false, bool locked = false, DateTimeOffset? since = null)
     {
         StringWriter text = new();
-        CompileRequest request = new(world.ManifestPath, new ArtifactStore(world.Store)) { Output = output, Through = through, WriteLock = writeLock, Locked = locked };
+        CompileRequest request = new(world.ManifestPath, new ArtifactStore(world.Store)) { Output = output, Through = through, WriteLock = writeLock, Locked = locked, Since = since };
         CompileResult? result = await Compilation.RunAsync(request, new CompilerLog(text, LogFormat.Text), Token);
         Assert.True(result is not null, text.ToString());
         return result;

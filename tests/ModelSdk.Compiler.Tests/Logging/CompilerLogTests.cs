@@ -31,7 +31,7 @@ public class CompilerLogTests
         log.StageStarted("sft", "arithmetic");
         log.Progress("sft", "arithmetic", "step 1 of 4", 0.25);
         log.StageFinished("sft", "arithmetic", cached: false, 1.5);
-        log.BundleWritten("Tutor", "sha256:00", "/out");
+        log.BundleWritten("Tutor", "sha256:00", "/out", "97.8% right");
         log.Say("not in this form");
         string[] lines = text.ToString().Split('\n', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries);
         Assert.Equal(["input", "diagnostic", "stage", "progress", "stage", "bundle"], lines.Select(l => Parse(l).GetProperty("kind").GetString()));
