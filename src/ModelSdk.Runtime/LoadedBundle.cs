@@ -61,6 +61,12 @@ internal sealed class LoadedBundle : IDisposable
         return new LoadedBundle(bundle, tokenizer!, template!, sessions!);
     }
 
+    /// <summary>A decoder of many sequences at once, in one mode.</summary>
+    /// <param name="mode">The mode's index.</param>
+    /// <param name="rows">Sequences that each worker decodes at once.</param>
+    /// <param name="workers">Threads with batches of their own; with sessions of one thread each, the number of processors.</param>
+    public BatchDecoder Batch(int mode, int rows, int workers) => new(Bundle.Architecture, Output, Sessions.Base, Sessions[mode], Bundle.Context, rows, workers);
+
     public void Dispose() => Sessions.Dispose();
 
     private static Exception? Try(Action action)

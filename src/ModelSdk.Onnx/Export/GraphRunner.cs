@@ -9,10 +9,17 @@ internal sealed class GraphRunner : IDisposable
 {
     private readonly InferenceSession _session;
     private readonly RunOptions _runOptions = new();
+    private readonly IReadOnlyList<(string Name, OrtValue Value)> _constants;
 
-    public GraphRunner(string graphPath, TransformerConfig config, MappedWeights weights)
+    /// <summary>Loads a graph.</summary>
+    /// <param name="graphPath">The file.</param>
+    /// <param name="config">Shape of the transformer.</param>
+    /// <param name="weights">Base weights.</param>
+    /// <param name="constants">Inputs that are the same in every run.</param>
+    public GraphRunner(string graphPath, TransformerConfig config, MappedWeights weights, IReadOnlyList<(string Name, OrtValue Value)>? constants = null)
     {
         Config = config;
+        _constants = constants ?? [];
         using var options = new SessionOptions { LogSeverityLevel = OrtLoggingLevel.ORT_LOGGING_LEVEL_ERROR };
         options.AddSessionConfigEntry("session.intra_op.allow_spinning", "0");
         weights.AddTo(options);
@@ -57,6 +64,8 @@ internal sealed class GraphRunner : IDisposable
         binding.BindInput("total_sequence_length", totalValue);
         binding.BindInput("logits_positions", positionValue);
         binding.BindOutput("logits", logitsValue);
+        foreach ((string name, OrtValue value) in _constants)
+            binding.BindInput(name, value);
         for (int layer = 0; layer < cache.Layers.Count; layer++)
         {
             (OrtValue key, OrtValue value) = cache.Layers[layer];

@@ -17,6 +17,9 @@ public static class GraphExporter
     /// <summary>File name of the base graph.</summary>
     public const string BaseGraphName = "base.onnx";
 
+    /// <summary>File name of the graph for rollouts; it is never shipped.</summary>
+    public const string RolloutGraphName = "rollout.onnx";
+
     /// <summary>Writes base.onnx, which refers to weights.bin in the same folder.</summary>
     /// <param name="model">Base weights.</param>
     /// <param name="options">Context and accuracy levels.</param>
@@ -52,6 +55,26 @@ public static class GraphExporter
         TransformerGraph.Build(model, options, name, QuantizedModel.WeightsFileName, tensors)
             .Write(Path.Combine(folder, graph), ProducerVersion);
         return new BundleAdapter(name, graph, weights, adapter.Rank, adapter.Alpha);
+    }
+
+    /// <summary>
+    /// Writes rollout.onnx: the base with a float32 LoRA as optional inputs, so that the weights may change from run to run. Without them it
+    /// computes what the base graph computes. <see cref="LoraInputs"/> names the inputs.
+    /// </summary>
+    /// <param name="model">Base weights.</param>
+    /// <param name="targets">Short names of the adapted linears, e.g. "q_proj"; as <see cref="LoraAdapter.Targets"/>.</param>
+    /// <param name="options">Context and accuracy levels.</param>
+    /// <param name="folder">The graph's folder; created when missing.</param>
+    /// <returns>The graph's path relative to <paramref name="folder"/>.</returns>
+    /// <exception cref="ExportException">MDL4012: the model has no such linear; MDL4020: context too long.</exception>
+    public static string WriteRollout(QuantizedModel model, IEnumerable<string> targets, GraphOptions options, string folder)
+    {
+        CheckContext(model, options);
+        Directory.CreateDirectory(folder);
+        IReadOnlySet<string> linears = LoraInputs.Linears(model, targets);
+        TransformerGraph.Build(model, options, "rollout", QuantizedModel.WeightsFileName, null, linears)
+            .Write(Path.Combine(folder, RolloutGraphName), ProducerVersion);
+        return RolloutGraphName;
     }
 
     /// <summary>

@@ -77,6 +77,16 @@ internal sealed class OnnxGraph
         return name;
     }
 
+    /// <summary>An input that need not be given: a matrix with no elements stands for it.</summary>
+    public void OptionalMatrix(string name, object rows, object columns)
+    {
+        Input(name, TensorProto.Types.DataType.Float, rows, columns);
+        var proto = new TensorProto { Name = name, DataType = (int)TensorProto.Types.DataType.Float, RawData = ByteString.Empty };
+        proto.Dims.Add(rows is int r ? r : 0);
+        proto.Dims.Add(columns is int c ? c : 0);
+        _graph.Initializer.Add(proto);
+    }
+
     public void Input(string name, TensorProto.Types.DataType type, params ReadOnlySpan<object> dims) => _graph.Input.Add(Value(name, type, dims));
 
     public void Output(string name, TensorProto.Types.DataType type, params ReadOnlySpan<object> dims) => _graph.Output.Add(Value(name, type, dims));

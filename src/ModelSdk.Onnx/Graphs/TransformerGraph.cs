@@ -18,15 +18,17 @@ internal sealed class TransformerGraph
     private readonly GraphOptions _options;
     private readonly string _weightsLocation;
     private readonly AdapterTensors? _adapter;
+    private readonly IReadOnlySet<string> _openLinears;
     private readonly OnnxGraph _graph;
 
-    private TransformerGraph(QuantizedModel model, GraphOptions options, string name, string weightsLocation, AdapterTensors? adapter)
+    private TransformerGraph(QuantizedModel model, GraphOptions options, string name, string weightsLocation, AdapterTensors? adapter, IReadOnlySet<string> openLinears)
     {
         _model = model;
         _config = model.Architecture;
         _options = options;
         _weightsLocation = weightsLocation;
         _adapter = adapter;
+        _openLinears = openLinears;
         _graph = new OnnxGraph(name);
     }
 
@@ -36,9 +38,10 @@ internal sealed class TransformerGraph
     /// <param name="name">The graph's name.</param>
     /// <param name="weightsLocation">weights.bin relative to the graph's folder.</param>
     /// <param name="adapter">The adapter's tensors, or null for the base.</param>
-    public static OnnxGraph Build(QuantizedModel model, GraphOptions options, string name, string weightsLocation, AdapterTensors? adapter)
+    /// <param name="openLinears">Fused linears whose LoRA is an input of the graph; see <see cref="LoraInputs"/>.</param>
+    public static OnnxGraph Build(QuantizedModel model, GraphOptions options, string name, string weightsLocation, AdapterTensors? adapter, IReadOnlySet<string>? openLinears = null)
     {
-        var builder = new TransformerGraph(model, options, name, weightsLocation, adapter);
+        var builder = new TransformerGraph(model, options, name, weightsLocation, adapter, openLinears ?? new HashSet<string>());
         builder.Build();
         return builder._graph;
     }
@@ -127,10 +130,24 @@ internal sealed class TransformerGraph
     {
         string name = Layer(layer, module);
         string main = Product(name + ".weight", input, name, bias is null ? null : Stored(bias));
-        if (_adapter?.Find(name) is not { } lora)
+        string up;
+        if (_adapter?.Find(name) is { } lora)
+        {
+            up = Product(lora.B, Product(lora.A, input, name + ".lora_A"), name + ".lora_B");
+        }
+        else if (_openLinears.Contains(name))
+        {
+            QuantizedWeight part = _model.Weights.First(w => w.Data == name + ".weight");
+            _graph.OptionalMatrix(LoraInputs.A(name), part.Columns, name + ".rank");
+            _graph.OptionalMatrix(LoraInputs.B(name), name + ".rank", (int)_model.Tensor(part.Data).Dims[0]);
+            string down = _graph.Node("MatMul", "", name + ".lora_A", [input, LoraInputs.A(name)]);                  // [B, S, R]
+            up = _graph.Node("MatMul", "", name + ".lora_B", [down, LoraInputs.B(name)]);                           // [B, S, out]
+        }
+        else
+        {
             return main;
-        string down = Product(lora.A, input, name + ".lora_A");
-        string up = Product(lora.B, down, name + ".lora_B");
+        }
+
         return _graph.Node("Add", "", name + ".adapted", [main, up]);
     }
 

@@ -13,9 +13,7 @@ namespace ModelSdk.Runtime.Sessions;
 /// </summary>
 internal sealed class GraphBinding : IDisposable
 {
-    private static readonly RunOptions RunOptions = new();
-
-    private readonly InferenceSession _session;
+    private readonly GraphSession _graph;
     private readonly nint _ids;
     private readonly OrtIoBinding _step;
     private readonly OrtIoBinding _block;
@@ -26,7 +24,7 @@ internal sealed class GraphBinding : IDisposable
     private readonly OrtValue _noLogits;
 
     public GraphBinding(
-        InferenceSession session,
+        GraphSession graph,
         TransformerConfig config,
         OrtValue[] keysAndValues,
         nint ids,
@@ -35,7 +33,7 @@ internal sealed class GraphBinding : IDisposable
         nint total,
         nint logits)
     {
-        _session = session;
+        _graph = graph;
         _ids = ids;
         OrtValue oneId = View(TensorElementType.Int64, [1, 1], ids, sizeof(long));
         OrtValue lastIndexValue = View(TensorElementType.Int32, [1], lastIndex, sizeof(int));
@@ -45,8 +43,8 @@ internal sealed class GraphBinding : IDisposable
         _noPosition = Own(OrtValue.CreateAllocatedTensorValue(OrtAllocator.DefaultInstance, TensorElementType.Int64, [0]));
         _noLogits = Own(OrtValue.CreateAllocatedTensorValue(OrtAllocator.DefaultInstance, TensorElementType.Float, [0, config.VocabularySize]));
 
-        _step = session.CreateIoBinding();
-        _block = session.CreateIoBinding();
+        _step = graph.Session.CreateIoBinding();
+        _block = graph.Session.CreateIoBinding();
         foreach (OrtIoBinding binding in (ReadOnlySpan<OrtIoBinding>)[_step, _block])
         {
             binding.BindInput("seqlens_k", lastIndexValue);
@@ -58,6 +56,8 @@ internal sealed class GraphBinding : IDisposable
                 binding.BindInput($"past_key_values.{layer}.{part}", keysAndValues[i]);
                 binding.BindOutput($"present.{layer}.{part}", keysAndValues[i]);
             }
+
+            graph.BindConstants(binding);
         }
 
         _step.BindInput("input_ids", oneId);
@@ -72,7 +72,7 @@ internal sealed class GraphBinding : IDisposable
     {
         if (count == 1 && logits)
         {
-            _session.RunWithBinding(RunOptions, _step);
+            _graph.Run(_step);
             return;
         }
 
@@ -80,7 +80,7 @@ internal sealed class GraphBinding : IDisposable
         _block.BindInput("input_ids", ids);
         _block.BindInput("logits_positions", logits ? _onePosition : _noPosition);
         _block.BindOutput("logits", logits ? _oneLogits : _noLogits);
-        _session.RunWithBinding(RunOptions, _block);
+        _graph.Run(_block);
     }
 
     public void Dispose()

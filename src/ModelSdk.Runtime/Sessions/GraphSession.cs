@@ -7,11 +7,19 @@ namespace ModelSdk.Runtime.Sessions;
 /// <summary>One graph loaded into ONNX Runtime: the base (index 0) or one adapter over the same weights.</summary>
 internal sealed class GraphSession : IDisposable
 {
-    private GraphSession(string mode, int index, InferenceSession session)
+    private static readonly RunOptions RunOptions = new();
+
+    private readonly IReadOnlyList<(string Name, OrtValue Value)> _constants;
+    private readonly bool _owner;
+
+    private GraphSession(string mode, int index, InferenceSession session, IReadOnlyList<(string Name, OrtValue Value)> constants, bool owner)
     {
         Mode = mode;
         Index = index;
         Session = session;
+        Outputs = session.OutputMetadata["logits"].Dimensions[1];
+        _constants = constants;
+        _owner = owner;
     }
 
     /// <summary>"base" or the adapter's name.</summary>
@@ -21,6 +29,9 @@ internal sealed class GraphSession : IDisposable
     public int Index { get; }
 
     public InferenceSession Session { get; }
+
+    /// <summary>Width of "logits": the vocabulary, or 1 for a verifier.</summary>
+    public int Outputs { get; }
 
     /// <summary>Loads a graph file.</summary>
     /// <param name="mode">The mode it belongs to.</param>
@@ -46,7 +57,7 @@ internal sealed class GraphSession : IDisposable
             options.AddInitializer(name, value);
         try
         {
-            return new GraphSession(mode, index, new InferenceSession(path, options, prepacked));
+            return new GraphSession(mode, index, new InferenceSession(path, options, prepacked), [], owner: true);
         }
         catch (OnnxRuntimeException e)
         {
@@ -58,5 +69,25 @@ internal sealed class GraphSession : IDisposable
         }
     }
 
-    public void Dispose() => Session.Dispose();
+    /// <summary>The same graph as a further mode, with inputs that are the same in every run; this session must outlive it.</summary>
+    /// <param name="mode">The further mode's name.</param>
+    /// <param name="index">The further mode's index.</param>
+    /// <param name="constants">Inputs by name, e.g. the LoRA of a rollout graph; their memory may be overwritten between runs.</param>
+    public GraphSession With(string mode, int index, IReadOnlyList<(string Name, OrtValue Value)> constants) => new(mode, index, Session, constants, owner: false);
+
+    /// <summary>Binds the inputs that are the same in every run.</summary>
+    public void BindConstants(OrtIoBinding binding)
+    {
+        foreach ((string name, OrtValue value) in _constants)
+            binding.BindInput(name, value);
+    }
+
+    /// <summary>Runs the graph.</summary>
+    public void Run(OrtIoBinding binding) => Session.RunWithBinding(RunOptions, binding);
+
+    public void Dispose()
+    {
+        if (_owner)
+            Session.Dispose();
+    }
 }

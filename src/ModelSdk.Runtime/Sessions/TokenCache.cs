@@ -1,7 +1,6 @@
 using System.Runtime.InteropServices;
 
 using Microsoft.ML.OnnxRuntime;
-using Microsoft.ML.OnnxRuntime.Tensors;
 
 using ModelSdk.Runtime.Bundles;
 
@@ -11,9 +10,6 @@ namespace ModelSdk.Runtime.Sessions;
 /// The keys and values of one sequence of tokens, with the buffers to run graphs on it. Every graph of the bundle reads and writes the
 /// same memory, so a sequence begun by the base goes on under an adapter without copying. One call at a time.
 /// </summary>
-/// <remarks>
-/// Memory: layers x 2 x KVH x context x head size x 4 bytes, taken from the operating system as zero pages, which cost nothing until they are written.
-/// </remarks>
 internal sealed unsafe class TokenCache : IDisposable
 {
     private const int Alignment = 64;
@@ -25,7 +21,6 @@ internal sealed unsafe class TokenCache : IDisposable
     private readonly long[] _tokensRun;
     private readonly GraphBinding?[] _bindings;
     private readonly OrtValue[] _keysAndValues;
-    private void* _memory;
     private byte* _scratch;
     private readonly long* _ids;
     private readonly long* _position;
@@ -47,15 +42,8 @@ internal sealed unsafe class TokenCache : IDisposable
         _tokensRun = new long[modes];
         _bindings = new GraphBinding?[modes];
 
-        // One slab per layer for keys and one for values: [1, KVH, context, head].
-        long slab = (long)config.KeyValueHeads * context * config.HeadSize * sizeof(float);
-        long stride = (slab + Alignment - 1) / Alignment * Alignment;
-        _memory = NativeMemory.AllocZeroed((nuint)(stride * config.Layers * 2 + Alignment));
-        byte* start = Align((byte*)_memory);
-        long[] shape = [1, config.KeyValueHeads, context, config.HeadSize];
-        _keysAndValues = new OrtValue[config.Layers * 2];
-        for (int i = 0; i < _keysAndValues.Length; i++)
-            _keysAndValues[i] = OrtValue.CreateTensorValueWithData(OrtMemoryInfo.DefaultInstance, TensorElementType.Float, shape, (nint)(start + stride * i), slab);
+        Memory = new KeyValueMemory(config, 1, context);
+        _keysAndValues = Memory.View(0, 1);
 
         // Inputs and outputs of a pass, each on its own cache line: token ids, position of the logits, lengths, logits.
         long idBytes = (long)_chunk * sizeof(long);
@@ -78,6 +66,9 @@ internal sealed unsafe class TokenCache : IDisposable
 
     /// <summary>Logits after the last token of the last <see cref="Append"/> that asked for them, [V].</summary>
     public ReadOnlySpan<float> Logits => new(_logits, _config.VocabularySize);
+
+    /// <summary>The keys and values.</summary>
+    internal KeyValueMemory Memory { get; }
 
     /// <summary>Tokens that a mode's graph has run on this cache since it was created.</summary>
     public long TokensRun(int graph) => _tokensRun[graph];
@@ -109,10 +100,10 @@ internal sealed unsafe class TokenCache : IDisposable
     /// <param name="cancellationToken">Checked before each pass; tokens of finished passes stay held.</param>
     public void Append(GraphSession graph, ReadOnlySpan<int> tokens, bool logits, CancellationToken cancellationToken)
     {
-        ObjectDisposedException.ThrowIf(_memory == null, this);
+        ObjectDisposedException.ThrowIf(_scratch == null, this);
         ArgumentOutOfRangeException.ThrowIfGreaterThan(tokens.Length, Context - Length);
         GraphBinding binding = _bindings[graph.Index] ??= new GraphBinding(
-            graph.Session, _config, _keysAndValues, (nint)_ids, (nint)_position, (nint)_lastIndex, (nint)_total, (nint)_logits);
+            graph, _config, _keysAndValues, (nint)_ids, (nint)_position, (nint)_lastIndex, (nint)_total, (nint)_logits);
         while (!tokens.IsEmpty)
         {
             cancellationToken.ThrowIfCancellationRequested();
@@ -138,15 +129,14 @@ internal sealed unsafe class TokenCache : IDisposable
 
     public void Dispose()
     {
-        if (_memory == null)
+        if (_scratch == null)
             return;
         foreach (GraphBinding? binding in _bindings)
             binding?.Dispose();
         foreach (OrtValue value in _keysAndValues)
             value.Dispose();
-        NativeMemory.Free(_memory);
+        Memory.Dispose();
         NativeMemory.Free(_scratch);
-        _memory = null;
         _scratch = null;
     }
 

@@ -24,21 +24,27 @@ internal sealed unsafe class WeightMap : IDisposable
     /// <summary>Initializers by name; they point into the mapped file.</summary>
     public IReadOnlyList<(string Name, OrtValue Value)> Tensors => _tensors;
 
-    public static WeightMap Open(string bundleFolder, BundleManifest manifest)
+    public static WeightMap Open(string bundleFolder, BundleManifest manifest) =>
+        Open(bundleFolder, manifest.Weights, manifest.Files[manifest.Weights.File].Bytes);
+
+    /// <summary>Maps a weight file.</summary>
+    /// <param name="folder">The folder that holds it.</param>
+    /// <param name="weights">Its name and directory.</param>
+    /// <param name="expected">Its length.</param>
+    public static WeightMap Open(string folder, BundleWeights weights, long expected)
     {
-        string path = Path.Combine(bundleFolder, manifest.Weights.File);
-        long expected = manifest.Files[manifest.Weights.File].Bytes;
+        string path = Path.Combine(folder, weights.File);
         MemoryMappedFile file;
         try
         {
             // A shorter file than the manifest states would crash the process when it is touched, so look again right before mapping.
             if (new FileInfo(path).Length != expected)
-                throw new BundleException(DiagnosticCodes.BundleFileTruncated, $"The file {manifest.Weights.File} does not have {expected} bytes.", bundleFolder);
+                throw new BundleException(DiagnosticCodes.BundleFileTruncated, $"The file {weights.File} does not have {expected} bytes.", folder);
             file = MemoryMappedFile.CreateFromFile(path, FileMode.Open, mapName: null, capacity: 0, MemoryMappedFileAccess.Read);
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            throw new BundleException(DiagnosticCodes.BundleFileMissing, $"The file {manifest.Weights.File} cannot be mapped: {e.Message}", bundleFolder, e);
+            throw new BundleException(DiagnosticCodes.BundleFileMissing, $"The file {weights.File} cannot be mapped: {e.Message}", folder, e);
         }
 
         MemoryMappedViewAccessor view = file.CreateViewAccessor(0, 0, MemoryMappedFileAccess.Read);
@@ -46,7 +52,7 @@ internal sealed unsafe class WeightMap : IDisposable
         byte* start = null;
         view.SafeMemoryMappedViewHandle.AcquirePointer(ref start);
         start += view.PointerOffset;
-        foreach (BundleTensor tensor in manifest.Weights.Tensors)
+        foreach (BundleTensor tensor in weights.Tensors)
         {
             if (tensor.Bytes == 0)
                 continue;

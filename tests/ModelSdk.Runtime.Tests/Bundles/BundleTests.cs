@@ -101,9 +101,9 @@ public sealed class BundleTests : IDisposable
     }
 
     [Theory]
-    [InlineData("\"formatVersion\": 1", "\"formatVersion\": 2", "MDL5103")]
-    [InlineData("\"formatVersion\": 1", "\"formatVersion\": 0", "MDL5103")]
-    [InlineData("\"formatVersion\": 1,", "", "MDL5102")]
+    [InlineData("\"formatVersion\": 2", "\"formatVersion\": 3", "MDL5103")]
+    [InlineData("\"formatVersion\": 2", "\"formatVersion\": 0", "MDL5103")]
+    [InlineData("\"formatVersion\": 2,", "", "MDL5102")]
     [InlineData("\"name\": \"Tiny\"", "\"name\": \"Tony\"", "MDL5106")]
     [InlineData("\"context\": 256", "\"context\": 255", "MDL5106")]
     [InlineData("\"context\": 256", "\"context\": \"256\"", "MDL5102")]
