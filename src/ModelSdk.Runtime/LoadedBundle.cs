@@ -8,12 +8,15 @@ namespace ModelSdk.Runtime;
 /// <summary>Everything of a bundle that calls share; immutable after loading but for adapters that are loaded when first used.</summary>
 internal sealed class LoadedBundle : IDisposable
 {
+    private readonly int[]?[] _verifierTokens;
+
     private LoadedBundle(BundleManifest bundle, Tokenizer tokenizer, ChatTemplate template, SessionSet sessions)
     {
         Bundle = bundle;
         Tokenizer = tokenizer;
         Template = template;
         Sessions = sessions;
+        _verifierTokens = [.. bundle.Adapters.Select(a => a.Verifier is null ? null : tokenizer.Encode(a.Verifier.Prompt))];
         Output = new OutputFormat(tokenizer, bundle.Prompt, bundle.AnswerTokens, bundle.EosTokens, bundle.Architecture.VocabularySize);
     }
 
@@ -30,6 +33,15 @@ internal sealed class LoadedBundle : IDisposable
 
     /// <summary>Token ids that may be generated; see <see cref="OutputFormat.Vocabulary"/>.</summary>
     public int Vocabulary => Output.Vocabulary;
+
+    /// <summary>The verifier of a mode's answers; null when it has none. Its graph is loaded when it is first asked for.</summary>
+    /// <param name="mode">Index of the mode.</param>
+    public AnswerVerifier? Verifier(int mode) =>
+        mode > 0 && _verifierTokens[mode - 1] is int[] tokens ? new AnswerVerifier(Sessions.Verifier(mode)!, tokens) : null;
+
+    /// <summary>Tokens of the verification prompt of a mode; 0 when it has no verifier.</summary>
+    /// <param name="mode">Index of the mode.</param>
+    public int VerifierTokens(int mode) => mode > 0 ? _verifierTokens[mode - 1]?.Length ?? 0 : 0;
 
     /// <summary>Checks and loads a bundle; digests, tokenizer and graphs side by side.</summary>
     public static LoadedBundle Load(string bundleFolder, BundleManifest bundle, ReasoningModelOptions options, CancellationToken cancellationToken)

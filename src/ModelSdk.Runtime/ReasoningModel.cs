@@ -13,6 +13,9 @@ namespace ModelSdk.Runtime;
 /// </summary>
 public sealed class ReasoningModel : IAsyncDisposable
 {
+    /// <summary>Streams beyond this are a mistake: each holds keys and values, and the gain of a vote flattens long before (paper, section 5).</summary>
+    private const int MaxStreams = 1024;
+
     private readonly LoadedBundle _loaded;
     private readonly ReasoningModelOptions _options;
     private readonly CallGate _gate = new();
@@ -63,12 +66,15 @@ public sealed class ReasoningModel : IAsyncDisposable
     /// <param name="cancellationToken">Stops between tokens.</param>
     /// <exception cref="PromptTooLongException">The prompt leaves no room for an answer.</exception>
     /// <exception cref="UnknownAdapterException">The mode is no adapter of the bundle.</exception>
-    /// <exception cref="InvalidRequestException">A value of the request is out of range.</exception>
+    /// <exception cref="InvalidRequestException">A value of the request is out of range, or the mode is "auto" and the bundle has no switcher.</exception>
     /// <exception cref="ObjectDisposedException">The model was disposed.</exception>
     public Task<ReasoningResult> AnswerAsync(ReasoningRequest request, CancellationToken cancellationToken = default) =>
         AnswerAsync(request, sink: null, cancellationToken);
 
-    /// <summary>Answers a question piece by piece. The generation runs on a worker; leaving the loop stops it.</summary>
+    /// <summary>
+    /// Answers a question piece by piece. The generation runs on a worker; leaving the loop stops it. Of several streams nobody knows the winner
+    /// before the vote has ended, so reasoning and answer of the winning stream come then, in one piece each.
+    /// </summary>
     /// <param name="request">Conversation, mode, budget and sampling.</param>
     /// <param name="cancellationToken">Stops between tokens.</param>
     /// <returns>Texts of reasoning and answer; the last update holds the whole result. Exceptions as for <see cref="AnswerAsync(ReasoningRequest, CancellationToken)"/>, from the loop.</returns>
@@ -96,9 +102,11 @@ public sealed class ReasoningModel : IAsyncDisposable
     /// <summary>This model as a chat client of Microsoft.Extensions.AI. Disposing the client leaves the model loaded.</summary>
     /// <remarks>
     /// Used options: Temperature (none = greedy), TopP, TopK, Seed, MaxOutputTokens, StopSequences, Instructions (put in front of the system message),
-    /// ModelId (the mode: an adapter's name or "base"; none, or the model's own name, means the default mode) and
-    /// AdditionalProperties["budget"] (a number of tokens, or a budget's name). Reasoning comes as TextReasoningContent; reasoning in earlier
-    /// messages is left out of the prompt. Tools and contents other than text are refused with <see cref="InvalidRequestException"/>.
+    /// ModelId (the mode: an adapter's name, "base" or "auto"; none, or the model's own name, means the default mode),
+    /// AdditionalProperties["budget"] (a number of tokens, or a budget's name, which brings its streams) and AdditionalProperties["streams"] (a number of parallel
+    /// streams). Reasoning comes as TextReasoningContent; reasoning in earlier messages is left out of the prompt. A response's AdditionalProperties hold "confidence"
+    /// where there is one; votes and routing are in the <see cref="ReasoningResult"/> that is its RawRepresentation. Tools and contents other than text are
+    /// refused with <see cref="InvalidRequestException"/>.
     /// </remarks>
     public IChatClient AsChatClient() => new ReasoningChatClient(this, Bundle, StreamAsync, AnswerAsync);
 
@@ -175,11 +183,30 @@ public sealed class ReasoningModel : IAsyncDisposable
             throw new InvalidRequestException($"The budget is {request.Budget} tokens; it must be 1 or more, or null for none.");
         if (request.MaxTokens < 1)
             throw new InvalidRequestException($"MaxTokens is {request.MaxTokens}; it must be 1 or more, or null for as many as the context holds.");
+        if (request.Streams is < 1 or > MaxStreams)
+            throw new InvalidRequestException($"The request asks for {request.Streams} streams; it must be 1 to {MaxStreams}.");
+        if (request.SwitcherThreshold is double threshold && !(threshold >= 0 && threshold <= 1))
+            throw new InvalidRequestException($"The switcher's threshold is {threshold}; it must be a probability, 0 (always reason) to 1, or null for the model's own.");
+        Validate(request.Voting);
         for (int i = 0; i < request.Stop.Count; i++)
         {
             if (string.IsNullOrEmpty(request.Stop[i]))
                 throw new InvalidRequestException("A stop text is empty; it would end every answer at once.");
         }
+    }
+
+    private static void Validate(VotingOptions voting)
+    {
+        if (!(voting.StopWhenDecided >= 0 && voting.StopWhenDecided <= 1))
+            throw new InvalidRequestException($"StopWhenDecided is {voting.StopWhenDecided}; it must be 0 (never) to 1 (when the winner cannot change).");
+        if (voting.DropBelow is double below && !(below >= 0 && below <= 1))
+            throw new InvalidRequestException($"DropBelow is {below}; it must be a mean probability, 0 to 1, or null to drop no stream.");
+        if (voting.DropWindow < 1)
+            throw new InvalidRequestException($"DropWindow is {voting.DropWindow} tokens; it must be 1 or more.");
+        if (voting.ProbeStable < 0)
+            throw new InvalidRequestException($"ProbeStable is {voting.ProbeStable}; it must be 0 (no probes) or more.");
+        if (voting.Concurrency < 0)
+            throw new InvalidRequestException($"Concurrency is {voting.Concurrency}; it must be 0 (all streams at once) or more.");
     }
 
     /// <summary>A cache for one call. There are never more than calls that may run at once, as each is taken and returned within one.</summary>

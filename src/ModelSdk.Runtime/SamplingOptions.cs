@@ -25,4 +25,20 @@ public sealed record SamplingOptions
 
     /// <summary>Seed of the generator; null = a random one each call.</summary>
     public long? Seed { get; init; }
+
+    /// <summary>
+    /// The sampling of one of several parallel streams, so that any of them can be sampled again alone: greedy becomes temperature
+    /// <see cref="VotingOptions.DefaultTemperature"/>, and each stream has a seed of its own. Stream 0 keeps the seed, the others mix their number into it (SplitMix64).
+    /// Without a seed the streams draw their own.
+    /// </summary>
+    /// <param name="stream">The stream's number, from 0.</param>
+    public SamplingOptions ForStream(int stream)
+    {
+        ArgumentOutOfRangeException.ThrowIfNegative(stream);
+        return this with
+        {
+            Temperature = Temperature == 0 ? VotingOptions.DefaultTemperature : Temperature,
+            Seed = stream == 0 || Seed is not long seed ? Seed : Decoding.Xoshiro256.Mix(seed, stream),
+        };
+    }
 }

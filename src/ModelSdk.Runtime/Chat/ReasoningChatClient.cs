@@ -14,6 +14,12 @@ internal sealed class ReasoningChatClient : IChatClient
     /// <summary>Name of the additional property that holds the token budget.</summary>
     public const string BudgetProperty = "budget";
 
+    /// <summary>Name of the additional property that holds the number of parallel streams.</summary>
+    public const string StreamsProperty = "streams";
+
+    /// <summary>Name of a response's additional property that holds the answer's confidence.</summary>
+    public const string ConfidenceProperty = "confidence";
+
     private readonly ReasoningModel _model;
     private readonly BundleManifest _bundle;
     private readonly Func<ReasoningRequest, CancellationToken, IAsyncEnumerable<ReasoningUpdate>> _stream;
@@ -49,6 +55,7 @@ internal sealed class ReasoningChatClient : IChatClient
             FinishReason = Finish(result.Finish),
             Usage = Details(result.Usage),
             RawRepresentation = result,
+            AdditionalProperties = Properties(result),
         };
     }
 
@@ -71,10 +78,11 @@ internal sealed class ReasoningChatClient : IChatClient
             {
                 ResponseId = id,
                 MessageId = id,
-                ModelId = mode,
+                ModelId = update.Completed?.Mode ?? mode,
                 CreatedAt = DateTimeOffset.UtcNow,
                 FinishReason = update.Completed is null ? null : Finish(update.Completed.Finish),
                 RawRepresentation = update,
+                AdditionalProperties = update.Completed is null ? null : Properties(update.Completed),
             };
         }
     }
@@ -101,11 +109,13 @@ internal sealed class ReasoningChatClient : IChatClient
         ArgumentNullException.ThrowIfNull(messages);
         if (options?.Tools is { Count: > 0 })
             throw new InvalidRequestException("This model cannot call tools; remove ChatOptions.Tools.");
+        ReasoningBudget? budget = Budget(options);
         return new ReasoningRequest
         {
             Turns = Turns(messages, options?.Instructions),
             Mode = options?.ModelId is string id && id != _bundle.Name ? id : null,
-            Budget = Budget(options),
+            Budget = budget?.Tokens,
+            Streams = Streams(options) ?? budget?.Streams ?? 1,
             MaxTokens = options?.MaxOutputTokens,
             Stop = options?.StopSequences is { } stops ? [.. stops] : [],
             Sampling = new SamplingOptions
@@ -143,27 +153,37 @@ internal sealed class ReasoningChatClient : IChatClient
         return turns;
     }
 
-    private int? Budget(ChatOptions? options)
+    private ReasoningBudget? Budget(ChatOptions? options)
     {
         if (options?.AdditionalProperties?.TryGetValue(BudgetProperty, out object? value) is not true || value is null)
             return null;
-        switch (value)
-        {
-            case int tokens:
-                return tokens;
-            case long tokens when tokens is > 0 and <= int.MaxValue:
-                return (int)tokens;
-            case ReasoningBudget budget:
-                return budget.Tokens;
-            case string name when int.TryParse(name, NumberStyles.None, CultureInfo.InvariantCulture, out int tokens):
-                return tokens;
-            case string name when _bundle.Budgets.FirstOrDefault(b => b.Name == name) is BundleBudget named:
-                return named.Tokens;
-            default:
-                throw new InvalidRequestException(
-                    $"The budget \"{value}\" is no number of tokens and no budget of the model; its budgets are: {string.Join(", ", _bundle.Budgets.Select(b => b.Name))}.");
-        }
+        if (value is ReasoningBudget budget)
+            return budget;
+        if (Number(value) is int tokens)
+            return new ReasoningBudget("", tokens);
+        if (_bundle.Budgets.FirstOrDefault(b => b.Name == value as string) is BundleBudget named)
+            return new ReasoningBudget(named.Name, named.Tokens, named.Streams);
+        throw new InvalidRequestException(
+            $"The budget \"{value}\" is no number of tokens and no budget of the model; its budgets are: {string.Join(", ", _bundle.Budgets.Select(b => b.Name))}.");
     }
+
+    private static int? Streams(ChatOptions? options)
+    {
+        if (options?.AdditionalProperties?.TryGetValue(StreamsProperty, out object? value) is not true || value is null)
+            return null;
+        return Number(value) ?? throw new InvalidRequestException($"The additional property \"{StreamsProperty}\" is \"{value}\"; it must be a number of parallel streams.");
+    }
+
+    private static int? Number(object value) => value switch
+    {
+        int number => number,
+        long number when number is >= int.MinValue and <= int.MaxValue => (int)number,
+        string text when int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out int number) => number,
+        _ => null,
+    };
+
+    private static AdditionalPropertiesDictionary? Properties(ReasoningResult result) =>
+        result.Confidence is double confidence ? new() { [ConfidenceProperty] = confidence } : null;
 
     private static ChatFinishReason Finish(FinishReason reason) =>
         reason is FinishReason.Stop or FinishReason.StopText ? ChatFinishReason.Stop : ChatFinishReason.Length;

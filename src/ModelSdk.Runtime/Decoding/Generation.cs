@@ -1,85 +1,83 @@
 using ModelSdk.Runtime.Sessions;
+using ModelSdk.Runtime.Voting;
 
 namespace ModelSdk.Runtime.Decoding;
 
-/// <summary>
-/// One call: encode what the cache lacks of the prompt, then generate token by token. The base runs the prompt up to the generation
-/// prompt; the mode that answers runs the rest (masked LoRA; paper, section 2), so that every mode shares the encoded prompt.
-/// </summary>
-internal sealed class Generation
+/// <summary>One stream behind an encoded prompt, token by token, on the cache that holds the prompt.</summary>
+internal static class Generation
 {
-    private readonly LoadedBundle _model;
-    private readonly TokenCache _cache;
-    private readonly GraphSession _graph;
-    private readonly int[] _one = new int[1];
-
-    private Generation(LoadedBundle model, TokenCache cache, int mode)
-    {
-        _model = model;
-        _cache = cache;
-        _graph = model.Sessions[mode];
-    }
-
     /// <summary>Answers a request; blocks the calling thread.</summary>
     /// <param name="model">The model.</param>
-    /// <param name="cache">What is encoded so far; holds prompt and generated tokens afterwards.</param>
+    /// <param name="cache">What is encoded so far; holds the prompt afterwards, and what one stream generated.</param>
     /// <param name="request">The request.</param>
-    /// <param name="sink">Takes text as soon as it is decided, on the calling thread.</param>
+    /// <param name="sink">Takes text on the calling thread: of one stream as soon as it is decided, of several streams when the vote has ended.</param>
     /// <param name="cancellationToken">Checked before each model pass.</param>
     public static ReasoningResult Run(LoadedBundle model, TokenCache cache, ReasoningRequest request, Action<UpdateKind, string>? sink, CancellationToken cancellationToken)
     {
-        int mode = model.Sessions.IndexOf(request.Mode ?? model.Bundle.DefaultMode);
-        Prompt prompt = Prompt.Create(request, model.Bundle, model.Template, model.Tokenizer);
-        // A reasoning mode must be able to close its reasoning and answer; the base may answer in a word.
-        int reserved = mode == 0 ? 1 : model.Output.ForceAnswerTokens.Length + model.Bundle.AnswerTokens + 1;
-        if (prompt.Tokens.Length + reserved > cache.Context)
-            throw new PromptTooLongException(prompt.Tokens.Length, reserved, cache.Context);
-
-        Generation generation = new(model, cache, mode);
-        StreamState state = new(model.Output, request.Sampling, cache.Context - prompt.Tokens.Length, request.Budget, request.MaxTokens, request.Stop, sink);
-        (int encoded, int reused) = generation.Encode(prompt, cancellationToken);
-        generation.Decode(state, cancellationToken);
-        Usage usage = new(prompt.Tokens.Length, encoded, reused, state.ReasoningTokens, state.AnswerTokens, request.Budget, state.Forced);
-        return new ReasoningResult(state.Answer, state.Reasoning, generation._graph.Mode, usage, state.Finish);
+        EncodedPrompt prompt = EncodedPrompt.Create(model, cache, request, cancellationToken);
+        bool vote = request.Streams > 1 && (prompt.Routing is null || prompt.Graph.Index > 0);
+        return vote
+            ? ParallelGeneration.Run(model, cache, request, prompt, sink, cancellationToken)
+            : RunOne(model, cache, request, prompt, sink, cancellationToken);
     }
 
-    private (int Encoded, int Reused) Encode(Prompt prompt, CancellationToken cancellationToken)
+    private static ReasoningResult RunOne(
+        LoadedBundle model,
+        TokenCache cache,
+        ReasoningRequest request,
+        EncodedPrompt prompt,
+        Action<UpdateKind, string>? sink,
+        CancellationToken cancellationToken)
     {
-        ReadOnlySpan<int> tokens = prompt.Tokens;
-        // The last token is always run again: its logits choose the first new token.
-        int reused = Math.Min(_cache.CommonPrefix(tokens, prompt.Boundary, _graph.Index), tokens.Length - 1);
-        _cache.Rewind(reused);
-        if (_graph.Index == 0)
-        {
-            _cache.Append(_graph, tokens[reused..], logits: true, cancellationToken);
-            return (tokens.Length - reused, reused);
-        }
-
-        int encoded = Math.Max(0, prompt.Boundary - reused);
-        if (encoded > 0)
-            _cache.Append(_model.Sessions.Base, tokens[reused..prompt.Boundary], logits: false, cancellationToken);
-        _cache.Append(_graph, tokens[Math.Max(reused, prompt.Boundary)..], logits: true, cancellationToken);
-        return (encoded, reused);
+        int room = cache.Context - prompt.Tokens - (prompt.Verifier?.Tokens.Length ?? 0);
+        StreamState state = new(model.Output, request.Sampling, room, request.Budget, request.MaxTokens, request.Stop, sink);
+        Decode(model, cache, prompt.Graph, state, cancellationToken);
+        Usage usage = new(prompt.Tokens, prompt.Encoded, prompt.Reused, state.ReasoningTokens, state.AnswerTokens, request.Budget, state.Forced);
+        ReasoningResult result = new(state.Answer, state.Reasoning, prompt.Graph.Mode, usage, state.Finish) { Routing = prompt.Routing };
+        return prompt.Verifier is null ? result : Verify(model, cache, prompt, state, result, cancellationToken);
     }
 
-    private void Decode(StreamState state, CancellationToken cancellationToken)
+    private static void Decode(LoadedBundle model, TokenCache cache, GraphSession graph, StreamState state, CancellationToken cancellationToken)
     {
+        int[] one = new int[1];
         while (true)
         {
-            switch (state.Next(_cache.Logits))
+            switch (state.Next(cache.Logits))
             {
                 case StreamAction.End:
                     return;
                 case StreamAction.Force:
-                    _cache.Append(_graph, _model.Output.ForceAnswerTokens, logits: true, cancellationToken);
+                    cache.Append(graph, model.Output.ForceAnswerTokens, logits: true, cancellationToken);
                     break;
                 case StreamAction.Step:
-                    _one[0] = state.Token;
-                    _cache.Append(_graph, _one, logits: true, cancellationToken);
+                    one[0] = state.Token;
+                    cache.Append(graph, one, logits: true, cancellationToken);
                     break;
                 default:
-                    throw new InvalidLogitsException(_graph.Mode, _cache.Length - 1);
+                    throw new InvalidLogitsException(graph.Mode, cache.Length - 1);
             }
         }
+    }
+
+    /// <summary>Asks the verifier about the answer.</summary>
+    private static ReasoningResult Verify(
+        LoadedBundle model,
+        TokenCache cache,
+        EncodedPrompt prompt,
+        StreamState state,
+        ReasoningResult result,
+        CancellationToken cancellationToken)
+    {
+        VoteTally tally = new();
+        if (Ballot.Of(model.Bundle.Answer, state) is string answer)
+        {
+            if (state.Unrun is int last)
+                cache.Append(prompt.Graph, [last], logits: false, cancellationToken);
+            float logit = cache.Score(prompt.Verifier!.Graph, prompt.Verifier.Tokens, cancellationToken);
+            tally.Add(answer, prompt.Verifier.Probability(logit, cache.Length + prompt.Verifier.Tokens.Length - 1));
+        }
+
+        IReadOnlyList<Vote> votes = tally.Votes();
+        return result with { Votes = votes, Confidence = votes.Count > 0 ? votes[0].Confidence : 0 };
     }
 }

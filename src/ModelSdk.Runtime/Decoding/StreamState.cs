@@ -72,6 +72,9 @@ internal sealed class StreamState
     /// <summary>The token that the last call chose: to be run, or the sequence's last; -1 when it chose none.</summary>
     public int Token { get; private set; } = -1;
 
+    /// <summary>The last token of a sequence that ended without running it; null where there is none, as behind an end of turn.</summary>
+    public int? Unrun => Token >= 0 && !Ended ? Token : null;
+
     /// <summary>Whether the model ended its turn.</summary>
     public bool Ended { get; private set; }
 
@@ -89,6 +92,9 @@ internal sealed class StreamState
 
     /// <summary>All generated tokens.</summary>
     public int Generated => _undecidedTokens + ReasoningTokens + _answerTokens;
+
+    /// <summary>The text that the last generated token added; empty while it is part of a character.</summary>
+    public string LastText { get; private set; } = "";
 
     /// <summary>Where the text stands.</summary>
     public OutputPart Part => _output.Part;
@@ -140,6 +146,20 @@ internal sealed class StreamState
         return Generated < _limit ? StreamAction.Step : End(_atLimit);
     }
 
+    /// <summary>Ends the reasoning with an answer that was found by forcing one: the forcing text and these tokens follow what was generated so far.</summary>
+    /// <param name="answer">Tokens of the answer, without the end of turn.</param>
+    public void Settle(ReadOnlySpan<int> answer)
+    {
+        _text.Flush();
+        _output.EnterReasoning();
+        _output.Append(_format.Prompt.ForceAnswer);
+        Forced = true;
+        foreach (int token in answer)
+            Take(token);
+        Token = -1;
+        End(FinishReason.Stable);
+    }
+
     private StreamAction End(FinishReason finish)
     {
         Finish = finish;
@@ -152,7 +172,8 @@ internal sealed class StreamState
     private void Take(int token)
     {
         OutputPart before = _output.Part;
-        _output.Append(_text.Append(token));
+        LastText = _text.Append(token);
+        _output.Append(LastText);
         if (before == OutputPart.Answer)
         {
             _answerTokens++;

@@ -36,6 +36,13 @@ internal struct Xoshiro256
     /// <summary>A number in [0, 1): the upper 53 bits.</summary>
     public double NextDouble() => (Next() >> 11) * (1.0 / (1UL << 53));
 
+    /// <summary>The n-th number behind a seed in SplitMix64's sequence: seeds of generators that belong together but are independent.</summary>
+    public static long Mix(long seed, int n)
+    {
+        ulong state = (ulong)seed + 0x9E3779B97F4A7C15 * (ulong)(n - 1);
+        return (long)SplitMix64(ref state);
+    }
+
     private static ulong SplitMix64(ref ulong state)
     {
         ulong z = state += 0x9E3779B97F4A7C15;

@@ -3,8 +3,6 @@ using System.Globalization;
 using Microsoft.ML.OnnxRuntime;
 using Microsoft.ML.OnnxRuntime.Tensors;
 
-using ModelSdk.Runtime.Bundles;
-
 namespace ModelSdk.Runtime.Sessions;
 
 /// <summary>
@@ -25,7 +23,6 @@ internal sealed class GraphBinding : IDisposable
 
     public GraphBinding(
         GraphSession graph,
-        TransformerConfig config,
         OrtValue[] keysAndValues,
         nint ids,
         nint position,
@@ -39,9 +36,9 @@ internal sealed class GraphBinding : IDisposable
         OrtValue lastIndexValue = View(TensorElementType.Int32, [1], lastIndex, sizeof(int));
         OrtValue totalValue = View(TensorElementType.Int32, [1], total, sizeof(int));
         _onePosition = View(TensorElementType.Int64, [1], position, sizeof(long));
-        _oneLogits = View(TensorElementType.Float, [1, config.VocabularySize], logits, (long)config.VocabularySize * sizeof(float));
+        _oneLogits = View(TensorElementType.Float, [1, graph.Outputs], logits, (long)graph.Outputs * sizeof(float));
         _noPosition = Own(OrtValue.CreateAllocatedTensorValue(OrtAllocator.DefaultInstance, TensorElementType.Int64, [0]));
-        _noLogits = Own(OrtValue.CreateAllocatedTensorValue(OrtAllocator.DefaultInstance, TensorElementType.Float, [0, config.VocabularySize]));
+        _noLogits = Own(OrtValue.CreateAllocatedTensorValue(OrtAllocator.DefaultInstance, TensorElementType.Float, [0, graph.Outputs]));
 
         _step = graph.Session.CreateIoBinding();
         _block = graph.Session.CreateIoBinding();

@@ -17,7 +17,7 @@ internal sealed class GraphSession : IDisposable
         Mode = mode;
         Index = index;
         Session = session;
-        Outputs = session.OutputMetadata["logits"].Dimensions[1];
+        Outputs = session.OutputMetadata.TryGetValue("logits", out NodeMetadata? logits) ? logits.Dimensions[1] : 0;
         _constants = constants;
         _owner = owner;
     }
@@ -30,7 +30,7 @@ internal sealed class GraphSession : IDisposable
 
     public InferenceSession Session { get; }
 
-    /// <summary>Width of "logits": the vocabulary, or 1 for a verifier.</summary>
+    /// <summary>Width of "logits": the vocabulary, 1 for a verifier, 0 for the graph that only encodes prompts.</summary>
     public int Outputs { get; }
 
     /// <summary>Loads a graph file.</summary>

@@ -4,25 +4,40 @@ using ModelSdk.Runtime.Bundles;
 
 namespace ModelSdk.Runtime.Sessions;
 
-/// <summary>The sessions of a bundle: base and default mode are loaded at once, other adapters when they are first used.</summary>
+/// <summary>
+/// The sessions of a bundle: base and default mode are loaded at once (of mode "auto" the graph that encodes prompts), other adapters and verifiers when
+/// they are first used.
+/// </summary>
 internal sealed class SessionSet : IDisposable
 {
     private readonly WeightMap _weights;
     private readonly PrePackedWeightsContainer _prepacked = new();
     private readonly string[] _modes;
     private readonly Lazy<GraphSession>[] _sessions;
+    private readonly Lazy<GraphSession>?[] _verifiers;
+    private readonly Lazy<GraphSession>? _prefill;
 
     private SessionSet(string bundleFolder, BundleManifest manifest, int threads)
     {
         _weights = WeightMap.Open(bundleFolder, manifest);
         _modes = [.. manifest.Modes];
         _sessions = new Lazy<GraphSession>[_modes.Length];
+        _verifiers = new Lazy<GraphSession>?[_modes.Length];
         for (int i = 0; i < _modes.Length; i++)
         {
             int index = i;
             string path = Path.Combine(bundleFolder, i == 0 ? manifest.BaseGraph : manifest.Adapters[i - 1].Graph);
             _sessions[i] = new(() => GraphSession.Load(_modes[index], index, path, _weights, _prepacked, threads));
+            if (i > 0 && manifest.Adapters[i - 1].Verifier is { } verifier)
+            {
+                string verifierPath = Path.Combine(bundleFolder, verifier.Graph);
+                _verifiers[i] = new(() => GraphSession.Load(_modes[index], index, verifierPath, _weights, _prepacked, threads));
+            }
         }
+
+        // It encodes prompts as the base does, so what it has run counts as run by the base.
+        if (manifest.Switcher is { } switcher)
+            _prefill = new(() => GraphSession.Load(_modes[0], 0, Path.Combine(bundleFolder, switcher.Graph), _weights, _prepacked, threads));
     }
 
     /// <summary>Mode names by index; 0 is the base.</summary>
@@ -30,14 +45,24 @@ internal sealed class SessionSet : IDisposable
 
     public GraphSession Base => _sessions[0].Value;
 
+    /// <summary>The graph that encodes prompts while the switcher reads them; null without a switcher. Loaded when it is used for the first time.</summary>
+    public GraphSession? Prefill => _prefill?.Value;
+
+    /// <summary>The graph of a mode's verifier; null when it has none. Loaded when it is used for the first time.</summary>
+    public GraphSession? Verifier(int mode) => _verifiers[mode]?.Value;
+
     /// <summary>Maps the weights and loads the graphs of the base and of the default mode side by side.</summary>
     public static SessionSet Load(string bundleFolder, BundleManifest manifest, int threads)
     {
         SessionSet set = new(bundleFolder, manifest, threads);
         try
         {
-            int defaultIndex = set.IndexOf(manifest.DefaultMode);
-            Task<GraphSession>? adapter = defaultIndex == 0 ? null : Task.Run(() => set[defaultIndex]);
+            Task<GraphSession>? adapter = manifest.DefaultMode switch
+            {
+                BundleManifest.BaseMode => null,
+                BundleManifest.AutoMode => Task.Run(() => set.Prefill!),
+                string mode => Task.Run(() => set[set.IndexOf(mode)]),
+            };
             try
             {
                 _ = set.Base;
@@ -71,9 +96,9 @@ internal sealed class SessionSet : IDisposable
 
     public void Dispose()
     {
-        foreach (Lazy<GraphSession> session in _sessions)
+        foreach (Lazy<GraphSession>? session in (IEnumerable<Lazy<GraphSession>?>)[.. _sessions, .. _verifiers, _prefill])
         {
-            if (session.IsValueCreated)
+            if (session is { IsValueCreated: true })
                 session.Value.Dispose();
         }
 

@@ -19,8 +19,9 @@ internal sealed unsafe class TokenCache : IDisposable
     private readonly int[] _tokens;
     private readonly byte[] _graphs;
     private readonly long[] _tokensRun;
-    private readonly GraphBinding?[] _bindings;
+    private readonly Dictionary<GraphSession, GraphBinding> _bindings = [];
     private readonly OrtValue[] _keysAndValues;
+    private PromptPool? _pool;
     private byte* _scratch;
     private readonly long* _ids;
     private readonly long* _position;
@@ -40,7 +41,6 @@ internal sealed unsafe class TokenCache : IDisposable
         _tokens = new int[context];
         _graphs = new byte[context];
         _tokensRun = new long[modes];
-        _bindings = new GraphBinding?[modes];
 
         Memory = new KeyValueMemory(config, 1, context);
         _keysAndValues = Memory.View(0, 1);
@@ -61,6 +61,9 @@ internal sealed unsafe class TokenCache : IDisposable
     /// <summary>Tokens whose keys and values are held.</summary>
     public int Length { get; private set; }
 
+    /// <summary>Most tokens of one pass.</summary>
+    public int Chunk => _chunk;
+
     /// <summary>Tokens that can be held.</summary>
     public int Context => _tokens.Length;
 
@@ -78,6 +81,7 @@ internal sealed unsafe class TokenCache : IDisposable
     {
         ArgumentOutOfRangeException.ThrowIfGreaterThan(length, Length);
         Length = length;
+        _pool?.Forget(length);
     }
 
     /// <summary>How many leading tokens are held already as this sequence wants them: the first <paramref name="boundary"/> run by the base, the rest by <paramref name="graph"/>.</summary>
@@ -102,42 +106,103 @@ internal sealed unsafe class TokenCache : IDisposable
     {
         ObjectDisposedException.ThrowIf(_scratch == null, this);
         ArgumentOutOfRangeException.ThrowIfGreaterThan(tokens.Length, Context - Length);
-        GraphBinding binding = _bindings[graph.Index] ??= new GraphBinding(
-            graph, _config, _keysAndValues, (nint)_ids, (nint)_position, (nint)_lastIndex, (nint)_total, (nint)_logits);
+        if (!_bindings.TryGetValue(graph, out GraphBinding? binding))
+        {
+            binding = new GraphBinding(graph, _keysAndValues, (nint)_ids, (nint)_position, (nint)_lastIndex, (nint)_total, (nint)_logits);
+            _bindings.Add(graph, binding);
+        }
+
         while (!tokens.IsEmpty)
         {
             cancellationToken.ThrowIfCancellationRequested();
             int count = Math.Min(tokens.Length, _chunk);
             bool last = count == tokens.Length;
-            for (int i = 0; i < count; i++)
-            {
-                _ids[i] = tokens[i];
-                _tokens[Length + i] = tokens[i];
-                _graphs[Length + i] = (byte)graph.Index;
-            }
-
-            int total = Length + count;
-            *_total = total;
-            *_lastIndex = total - 1;
+            Prepare(graph, tokens[..count]);
             *_position = count - 1;
             binding.Run(count, logits && last);
-            Length = total;
-            _tokensRun[graph.Index] += count;
+            Length += count;
             tokens = tokens[count..];
         }
     }
+
+    /// <summary>Runs tokens through a graph of one output, then forgets them; <see cref="Logits"/> are lost.</summary>
+    /// <param name="graph">A verifier's graph.</param>
+    /// <param name="tokens">The verification prompt; it must fit.</param>
+    /// <param name="cancellationToken">Checked before each pass.</param>
+    /// <returns>The output behind the last token.</returns>
+    public float Score(GraphSession graph, ReadOnlySpan<int> tokens, CancellationToken cancellationToken)
+    {
+        int length = Length;
+        try
+        {
+            Append(graph, tokens, logits: true, cancellationToken);
+            return *_logits;
+        }
+        finally
+        {
+            Rewind(length);
+        }
+    }
+
+    /// <summary>Encodes a prompt for the base while the switcher reads it; what is held already of both is not run again.</summary>
+    /// <param name="graph">The graph that encodes prompts.</param>
+    /// <param name="switcher">The bundle's switcher.</param>
+    /// <param name="tokens">The prompt up to the generation prompt; exactly these are held afterwards.</param>
+    /// <param name="logits">The switcher's outputs, one a mode.</param>
+    /// <param name="cancellationToken">Checked before each pass; tokens of finished passes stay held.</param>
+    /// <returns>Tokens that were run.</returns>
+    public int Read(GraphSession graph, BundleSwitcher switcher, ReadOnlySpan<int> tokens, Span<float> logits, CancellationToken cancellationToken)
+    {
+        ObjectDisposedException.ThrowIf(_scratch == null, this);
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(tokens.Length, Context);
+        _pool ??= new PromptPool(graph, switcher, _config.HiddenSize, _chunk, _keysAndValues, (nint)_ids, (nint)_lastIndex, (nint)_total);
+        // At least one token is run: the outputs come with a pass.
+        int reused = _pool.Resume(Math.Min(CommonPrefix(tokens, tokens.Length, 0), tokens.Length - 1));
+        Rewind(reused);
+        while (Length < tokens.Length)
+        {
+            cancellationToken.ThrowIfCancellationRequested();
+            int end = _pool.PassEnd(Length, tokens.Length, _chunk);
+            Prepare(graph, tokens[Length..end]);
+            _pool.Run(Length, end, tokens.Length);
+            Length = end;
+        }
+
+        _pool.Logits.CopyTo(logits);
+        return tokens.Length - reused;
+    }
+
+    /// <summary>Counts tokens that a mode's graph ran on copies of this cache.</summary>
+    public void CountRun(int graph, int tokens) => _tokensRun[graph] += tokens;
 
     public void Dispose()
     {
         if (_scratch == null)
             return;
-        foreach (GraphBinding? binding in _bindings)
-            binding?.Dispose();
+        foreach (GraphBinding binding in _bindings.Values)
+            binding.Dispose();
+        _pool?.Dispose();
         foreach (OrtValue value in _keysAndValues)
             value.Dispose();
         Memory.Dispose();
         NativeMemory.Free(_scratch);
         _scratch = null;
+    }
+
+    /// <summary>Writes the inputs of a pass over tokens that follow those held.</summary>
+    private void Prepare(GraphSession graph, ReadOnlySpan<int> tokens)
+    {
+        for (int i = 0; i < tokens.Length; i++)
+        {
+            _ids[i] = tokens[i];
+            _tokens[Length + i] = tokens[i];
+            _graphs[Length + i] = (byte)graph.Index;
+        }
+
+        int total = Length + tokens.Length;
+        *_total = total;
+        *_lastIndex = total - 1;
+        _tokensRun[graph.Index] += tokens.Length;
     }
 
     private static byte* Align(byte* pointer) => (byte*)(((nint)pointer + Alignment - 1) / Alignment * Alignment);

@@ -15,7 +15,7 @@ public sealed class StableAnswer(int times)
     /// <param name="answer">The normalised answer; null = the probe gave none, which starts over.</param>
     public bool Settles(string? answer)
     {
-        _run = answer is null ? 0 : string.Equals(answer, _last, StringComparison.OrdinalIgnoreCase) ? _run + 1 : 1;
+        _run = answer is null ? 0 : VoteTally.Same(answer, _last) ? _run + 1 : 1;
         _last = answer;
         return _run >= times;
     }
@@ -25,6 +25,7 @@ public sealed class StableAnswer(int times)
     public static bool EndsStep(string text)
     {
         ArgumentNullException.ThrowIfNull(text);
-        return text.Length > 0 && text[^1] is '.' or '!' or '?' or '\n' or '。';
+        ReadOnlySpan<char> end = text.AsSpan().TrimEnd(' ');
+        return !end.IsEmpty && end[^1] is '.' or '!' or '?' or '\n' or '。';
     }
 }

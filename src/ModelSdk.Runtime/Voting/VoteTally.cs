@@ -25,7 +25,7 @@ public sealed class VoteTally
         Voters++;
         _weight += weight;
         _allWrong *= 1 - weight;
-        int index = _answers.FindIndex(a => string.Equals(a.Text, answer, StringComparison.OrdinalIgnoreCase));
+        int index = _answers.FindIndex(a => Same(a.Text, answer));
         if (index < 0)
             _answers.Add((answer, 1, weight));
         else
@@ -38,6 +38,9 @@ public sealed class VoteTally
         // The sort is stable: of equal answers the first stays first.
         .. _answers.OrderByDescending(a => a.Weight).ThenByDescending(a => a.Streams).Select(a => new Vote(a.Text, a.Streams, a.Weight, Confidence(a.Weight))),
     ];
+
+    /// <summary>Whether two normalised answers are the same; case is ignored.</summary>
+    internal static bool Same(string? a, string? b) => string.Equals(a, b, StringComparison.OrdinalIgnoreCase);
 
     private double Confidence(double weight) => _weight == 0 ? 0 : weight / _weight * (1 - _allWrong);
 }
