@@ -22,7 +22,7 @@ public static class ManifestFiles
         if (result.Manifest is not { } manifest) return [];
         var checker = new Checker(result, manifest);
         checker.CheckBase();
-        foreach (AdapterSettings adapter in manifest.Adapters) checker.CheckFile($"adapters/{adapter.Name}/train", adapter.Train);
+        checker.CheckTraining();
         checker.CheckEvaluation();
         return [.. checker.Diagnostics.OrderBy(d => d.Start)];
     }
@@ -105,15 +105,41 @@ public static class ManifestFiles
             }
         }
 
-        public void CheckEvaluation()
+        /// <summary>Files that something is trained on: place in the manifest, path as written, who is trained.</summary>
+        private IEnumerable<(string Pointer, string Written, string Trained)> Training()
         {
-            const string Pointer = "evaluation/data";
-            if (manifest.Evaluation is not { } evaluation || !CheckFile(Pointer, evaluation.Data)) return;
-            string data = Resolve(result.Path, evaluation.Data);
             foreach (AdapterSettings adapter in manifest.Adapters)
             {
-                if (Resolve(result.Path, adapter.Train) != data) continue;
-                Report(Pointer, DiagnosticCodes.EvaluationOnTrainingData, ManifestSeverity.Warning, $"The evaluation reads the training data of the adapter '{adapter.Name}', so it measures memory, not skill; give it unseen questions.");
+                string pointer = $"adapters/{adapter.Name}/";
+                yield return (pointer + "train", adapter.Train, $"the adapter '{adapter.Name}'");
+                if (adapter.Budget?.Data is { } questions) yield return (pointer + "budget/data", questions, $"the budget forcing of '{adapter.Name}'");
+                if (adapter.Verifier?.Data is { } judged) yield return (pointer + "verifier/data", judged, $"the verifier of '{adapter.Name}'");
+            }
+
+            if (manifest.Switcher is { } switcher) yield return ("switcher/train", switcher.Train, "the switcher");
+        }
+
+        public void CheckTraining()
+        {
+            foreach ((string pointer, string written, _) in Training()) CheckFile(pointer, written);
+        }
+
+        public void CheckEvaluation()
+        {
+            if (manifest.Evaluation is not { } evaluation) return;
+            CheckUnseen("evaluation/data", evaluation.Data);
+            CheckUnseen("evaluation/streamData", evaluation.StreamData);
+            CheckUnseen("evaluation/switcherData", evaluation.SwitcherData);
+        }
+
+        private void CheckUnseen(string pointer, string? written)
+        {
+            if (written is null || !CheckFile(pointer, written)) return;
+            string data = Resolve(result.Path, written);
+            foreach ((_, string seen, string trained) in Training())
+            {
+                if (Resolve(result.Path, seen) != data) continue;
+                Report(pointer, DiagnosticCodes.EvaluationOnTrainingData, ManifestSeverity.Warning, $"The evaluation reads the training data of {trained}, so it measures memory, not skill; give it unseen questions.");
                 return;
             }
         }

@@ -20,9 +20,14 @@ public partial class DocumentationTests
         { "quantization", "properties/quantization" },
         { "adapters", "properties/adapters/additionalProperties" },
         { "sft", "properties/adapters/additionalProperties/properties/sft" },
+        { "budget", "properties/adapters/additionalProperties/properties/budget" },
+        { "verifier", "properties/adapters/additionalProperties/properties/verifier" },
+        { "switcher", "properties/switcher" },
         { "budgets", "properties/budgets/additionalProperties/oneOf/1" },
         { "answer", "properties/answer/oneOf/1" },
+        { "grader", "properties/grader" },
         { "evaluation", "properties/evaluation" },
+        { "gates", "properties/evaluation/properties/gates" },
         { "targets", "properties/targets/items" },
     };
 
@@ -75,9 +80,12 @@ public partial class DocumentationTests
         return [.. section[..(end < 0 ? section.Length : end)]
             .Split('\n')
             .Where(line => line.StartsWith("| `", StringComparison.Ordinal))
-            .Select(line => line.Split('|', StringSplitOptions.TrimEntries))
+            .Select(line => CellBorder().Split(line).Select(cell => cell.Trim().Replace("\\|", "|", StringComparison.Ordinal)).ToArray())
             .Select(cells => (cells[1].Trim('`'), cells[2], cells[3], cells[5]))];
     }
+
+    [GeneratedRegex(@"(?<!\\)\|")]
+    private static partial Regex CellBorder();
 
     [GeneratedRegex("```json\n(.*?)```", RegexOptions.Singleline)]
     private static partial Regex Example();

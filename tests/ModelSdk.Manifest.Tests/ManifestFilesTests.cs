@@ -30,6 +30,16 @@ public sealed class ManifestFilesTests : IDisposable
     [InlineData("MDL1021", """{ "base": [|"loopfolder"|] }""")]
     [InlineData("MDL1021", """{ "base": "base", "adapters": { "a": { "train": [|"tutor.model.json"|] } } }""")]
     [InlineData("MDL1021", """{ "base": "base", "adapters": { "a": { "train": [|"data/../tutor.model.lock.json"|] } } }""")]
+    [InlineData("MDL1020", """{ "base": "base", "adapters": { "a": { "train": "file.txt", "budget": { "data": [|"nowhere.jsonl"|], "budgets": [64], "maxTokens": 256 } } } }""")]
+    [InlineData("MDL1020", """{ "base": "base", "adapters": { "a": { "train": "file.txt", "verifier": { "data": [|"empty"|] } } } }""")]
+    [InlineData("MDL1020", """{ "base": "base", "adapters": { "a": { "train": "file.txt" } }, "switcher": { "train": [|"nowhere.jsonl"|] } }""")]
+    [InlineData("MDL1020", """{ "base": "base", "evaluation": { "data": "file.txt", "streams": [2], "streamData": [|"nowhere.jsonl"|] } }""")]
+    [InlineData("MDL1020", """{ "base": "base", "adapters": { "a": { "train": "file2.txt" } }, "switcher": { "train": "file2.txt" }, "evaluation": { "data": "file.txt", "switcherData": [|"dangling.jsonl"|] } }""")]
+    [InlineData("MDL1021", """{ "base": "base", "adapters": { "a": { "train": "file.txt" } }, "switcher": { "train": [|"loop1.jsonl"|] } }""")]
+    [InlineData("MDL1021", """{ "base": "base", "adapters": { "a": { "train": "file.txt", "budget": { "data": [|"./tutor.model.json"|], "budgets": [64], "maxTokens": 256 } } } }""")]
+    [InlineData("MDL1013", """{ "base": "base", "adapters": { "a": { "train": "file.txt", "budget": { "budgets": [64], "maxTokens": [|481|] } } } }""")]
+    [InlineData("MDL1013", """{ "base": "base", "evaluation": { "data": "file.txt", "budget": [|481|] } }""")]
+    [InlineData("MDL1013", """{ "base": "base", "evaluation": { "data": "file.txt", "hardBudgets": [|[32, 481]|] } }""")]
     [InlineData("MDL1018", """{ "base": [|{ "hub": "a/b", "revision": "0000000000000000000000000000000000000000" }|] }""")]
     [InlineData("MDL1023", """{ "base": "base", "context": [|1024|] }""")]
     [InlineData("MDL1013", """{ "base": "base", "budgets": { "a": 400, "b": [|481|] } }""")]
@@ -37,6 +47,7 @@ public sealed class ManifestFilesTests : IDisposable
     {
         Write("base/config.json", """{ "max_position_embeddings": 512 }""");
         Write("file.txt", "");
+        Write("file2.txt", "");
         Directory.CreateDirectory(Path.Combine(folder, "empty"));
         File.CreateSymbolicLink(Path.Combine(folder, "dangling.jsonl"), "gone.jsonl");
         File.CreateSymbolicLink(Path.Combine(folder, "loop1.jsonl"), "loop2.jsonl");
@@ -60,6 +71,23 @@ public sealed class ManifestFilesTests : IDisposable
         ManifestDiagnostic diagnostic = Assert.Single(Validate(text.Text));
 
         Assert.Equal(("MDL1024", text.Span, ManifestSeverity.Warning), (diagnostic.Code, Marked.SpanOf(diagnostic), diagnostic.Severity));
+    }
+
+    [Theory]
+    [InlineData("the adapter 'a'", """{ "base": "base", "adapters": { "a": { "train": "train.jsonl" } }, "evaluation": { "data": "test.jsonl", "streams": [2], "streamData": [|"data/../train.jsonl"|] } }""")]
+    [InlineData("the budget forcing of 'a'", """{ "base": "base", "adapters": { "a": { "train": "train.jsonl", "budget": { "data": "rl.jsonl", "budgets": [64] } } }, "evaluation": { "data": [|"rl.jsonl"|] } }""")]
+    [InlineData("the verifier of 'a'", """{ "base": "base", "adapters": { "a": { "train": "train.jsonl", "verifier": { "data": "rl.jsonl" } } }, "evaluation": { "data": [|"rl.jsonl"|] } }""")]
+    [InlineData("the switcher", """{ "base": "base", "adapters": { "a": { "train": "train.jsonl" } }, "switcher": { "train": "rl.jsonl" }, "evaluation": { "data": "test.jsonl", "switcherData": [|"rl.jsonl"|] } }""")]
+    public void Any_training_data_in_any_measurement_is_a_warning(string trained, string marked)
+    {
+        Write("base/config.json", "{}");
+        foreach (string file in new[] { "train.jsonl", "rl.jsonl", "test.jsonl" }) Write(file, "{}");
+        var text = new Marked(marked);
+
+        ManifestDiagnostic diagnostic = Assert.Single(Validate(text.Text));
+
+        Assert.Equal(("MDL1024", text.Span, ManifestSeverity.Warning), (diagnostic.Code, Marked.SpanOf(diagnostic), diagnostic.Severity));
+        Assert.Contains(trained, diagnostic.Message, StringComparison.Ordinal);
     }
 
     [Fact]

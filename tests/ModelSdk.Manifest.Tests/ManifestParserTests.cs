@@ -31,25 +31,154 @@ public class ManifestParserTests
                 Targets = new(["q_proj", "v_proj"]),
                 Masked = false,
                 Sft = new SftSettings { Steps = 140, Epochs = null, BatchSize = 32, LearningRate = 3e-3, Warmup = 0.2, WeightDecay = 0.01, MaxGradNorm = 0.5, CheckpointEverySteps = 10 },
+                Budget = new BudgetForcingSettings
+                {
+                    Data = "data/questions.jsonl",
+                    Steps = 40,
+                    Prompts = 16,
+                    Samples = 4,
+                    Temperature = 1,
+                    LearningRate = 1e-3,
+                    Warmup = 0.1,
+                    MaxGradNorm = 2,
+                    WeightDecay = 0.01,
+                    Budgets = new([64, 96, 128, 192]),
+                    StatedShare = 0.7,
+                    Margin = 0.5,
+                    Floor = 0.1,
+                    Length = CountedLength.Think,
+                    Kl = 1e-4,
+                    KlReference = KlReference.Base,
+                    Clip = 0.3,
+                    ClipHigh = 0.28,
+                    Advantage = AdvantageScale.Batch,
+                    Resample = true,
+                    Tighten = 0.5,
+                    Truncated = TruncatedCompletions.Mask,
+                    MaxTokens = 400,
+                    CheckpointEverySteps = 3,
+                },
+                Verifier = new VerifierSettings
+                {
+                    Data = "data/verify.jsonl",
+                    Questions = 100,
+                    Samples = 8,
+                    Temperature = 1,
+                    Holdout = 0.1,
+                    Prompt = "Right?\n",
+                    Lora = true,
+                    Steps = 50,
+                    BatchSize = 32,
+                    LearningRate = 1e-2,
+                },
             },
             manifest.Adapters[0]);
         Assert.Equal(
             new AdapterSettings { Name = "long form", Identifier = "LongForm", Train = "data/long.jsonl", Rank = 64, Alpha = 128, Sft = new SftSettings { Epochs = 2.5 } },
             manifest.Adapters[1]);
-        Assert.Equal("long form", manifest.DefaultMode);
         Assert.Equal(
-            [new BudgetSettings { Name = "short", Identifier = "Short", Tokens = 96 }, new BudgetSettings { Name = "8k", Identifier = "_8k", Tokens = 800 }],
+            new SwitcherSettings
+            {
+                Train = "data/modes.jsonl",
+                Hidden = 16,
+                Dropout = 0.1,
+                Noise = 0.25,
+                Chunk = 64,
+                Smoothing = 0.25,
+                Steps = 100,
+                BatchSize = 32,
+                LearningRate = 1e-2,
+                WeightDecay = 0.1,
+                Threshold = 0.4,
+            },
+            manifest.Switcher);
+        Assert.Equal(ModelManifest.AutoMode, manifest.DefaultMode);
+        Assert.Equal(
+            [new BudgetSettings { Name = "short", Identifier = "Short", Tokens = 96 }, new BudgetSettings { Name = "8k", Identifier = "_8k", Tokens = 800, Streams = 8 }],
             manifest.Budgets);
         Assert.Equal(AnswerType.Choice, manifest.Answer.Type);
         Assert.Equal([new ChoiceSettings { Text = "yes", Identifier = "Yes" }, new ChoiceSettings { Text = "no", Identifier = "No" }], manifest.Answer.Choices);
+        Assert.Equal(new GraderSettings { Command = new(["python3", "grade.py", ""]), TimeoutSeconds = 5 }, manifest.Grader);
         Assert.Equal(4, manifest.AnswerTokens);
-        Assert.Equal(new EvaluationSettings { Data = "data/test.jsonl", MaxExamples = 100, MaxTokens = 512 }, manifest.Evaluation);
+        Assert.Equal(
+            new EvaluationSettings
+            {
+                Data = "data/test.jsonl",
+                MaxExamples = 100,
+                MaxTokens = 512,
+                Budget = 128,
+                Temperature = 1,
+                Seeds = 5,
+                HardBudgets = new([32, 64]),
+                Streams = new([1, 2, 8]),
+                StreamData = "data/hard.jsonl",
+                StreamTemperature = 0.9,
+                SwitcherData = "data/mixed.jsonl",
+                Gates = new GateSettings { MinAccuracy = 0.9, MaxMeanTokens = 60.5, MinLengthReduction = 2.4, MinWithinBudget = 0.95, MinSwitcherAuc = 0.9, MinVerifierAuc = 0.7 },
+            },
+            manifest.Evaluation);
         Assert.Equal([new TargetSettings { Rid = "linux-x64", MemoryMB = 500, DiskMB = 100 }, new TargetSettings { Rid = "osx-arm64" }], manifest.Targets);
     }
 
     [Fact]
     public void A_manifest_of_a_base_alone_has_every_default() =>
         Assert.Equal(new ModelManifest { Name = "Tutor", Base = new BaseReference { Folder = "base" } }, Samples.Parse(Samples.Minimal));
+
+    [Fact]
+    public void Settings_that_are_asked_for_without_values_have_every_default()
+    {
+        ModelManifest manifest = Samples.Parse("""{ "base": "b", "adapters": { "a": { "train": "t", "budget": { "budgets": [64, 512] }, "verifier": {} } }, "switcher": { "train": "s" }, "evaluation": { "data": "d", "gates": {} } }""");
+
+        Assert.Equal(new BudgetForcingSettings { Budgets = new([64, 512]) }, manifest.Adapters[0].Budget);
+        Assert.Equal(new VerifierSettings(), manifest.Adapters[0].Verifier);
+        Assert.Equal(new SwitcherSettings { Train = "s" }, manifest.Switcher);
+        Assert.Equal(new EvaluationSettings { Data = "d" }, manifest.Evaluation);
+        Assert.Equal("a", manifest.DefaultMode);
+        Assert.Null(Samples.Parse(Samples.All[2]).Adapters[0].Budget);
+        Assert.Null(Samples.Parse(Samples.All[2]).Adapters[0].Verifier);
+    }
+
+    [Fact]
+    public void Data_that_is_not_named_is_that_of_the_stage_before()
+    {
+        const string Adapter = """{ "base": "b", "adapters": { "a": { "train": "t" REST } } }""";
+        AdapterSettings With(string rest) => Samples.Parse(Adapter.Replace("REST", rest, StringComparison.Ordinal)).Adapters[0];
+
+        Assert.Equal((null, null), (With("").BudgetData, With("").VerifierData));
+        Assert.Equal(("t", null), (With(""", "budget": { "budgets": [8] }""").BudgetData, With(""", "budget": { "budgets": [8] }""").VerifierData));
+        Assert.Equal("t", With(""", "verifier": {}""").VerifierData);
+        AdapterSettings both = With(""", "budget": { "data": "q", "budgets": [8] }, "verifier": {}""");
+        Assert.Equal(("q", "q"), (both.BudgetData, both.VerifierData));
+        Assert.Equal("v", With(""", "budget": { "data": "q", "budgets": [8] }, "verifier": { "data": "v" }""").VerifierData);
+    }
+
+    [Theory]
+    [InlineData("""{ "base": "b" }""", null)]
+    [InlineData("""{ "base": "b", "evaluation": { "data": "d" } }""", null)]
+    [InlineData("""{ "base": "b", "budgets": { "x": 5, "y": 4 } }""", 5)]
+    [InlineData("""{ "base": "b", "budgets": { "x": 5 }, "evaluation": { "data": "d", "budget": 7 } }""", 7)]
+    public void The_budget_that_evaluation_states_is_its_own_or_the_first(string text, int? expected) => Assert.Equal(expected, Samples.Parse(text).StatedBudget);
+
+    [Theory]
+    [InlineData("add \"switcher\"", """{ "base": "b", "default": [|"auto"|] }""")]
+    [InlineData("add one under 'adapters'", """{ "base": "b", "switcher": [|{ "train": "s" }|] }""")]
+    [InlineData("add 'switcher'", """{ "base": "b", "evaluation": { "data": "d", "switcherData": [|"m"|] } }""")]
+    [InlineData("add 'streams'", """{ "base": "b", "evaluation": { "data": "d", "streamData": [|"m"|] } }""")]
+    [InlineData("add 'budget' to the adapter", """{ "base": "b", "adapters": { "a": { "train": "t" } }, "evaluation": { "data": "d", "budget": 9, "gates": { "minLengthReduction": [|2|] } } }""")]
+    [InlineData("add 'budget' to the adapter", """{ "base": "b", "adapters": { "a": { "train": "t", "budget": { "budgets": [8] } }, "c": { "train": "t" } }, "default": "c", "evaluation": { "data": "d", "budget": 9, "gates": { "minLengthReduction": [|2|] } } }""")]
+    [InlineData("add 'budget' to the evaluation", """{ "base": "b", "adapters": { "a": { "train": "t", "budget": { "budgets": [8] } } }, "evaluation": { "data": "d", "gates": { "minLengthReduction": [|2|] } } }""")]
+    [InlineData("add 'budget' to the evaluation", """{ "base": "b", "adapters": { "a": { "train": "t" } }, "evaluation": { "data": "d", "gates": { "minWithinBudget": [|0.9|] } } }""")]
+    [InlineData("add one under 'adapters'", """{ "base": "b", "budgets": { "x": 5 }, "evaluation": { "data": "d", "gates": { "minWithinBudget": [|0.9|] } } }""")]
+    [InlineData("add 'switcher' and 'switcherData'", """{ "base": "b", "evaluation": { "data": "d", "gates": { "minSwitcherAuc": [|0.9|] } } }""")]
+    [InlineData("add 'switcherData'", """{ "base": "b", "adapters": { "a": { "train": "t" } }, "switcher": { "train": "s" }, "evaluation": { "data": "d", "gates": { "minSwitcherAuc": [|0.9|] } } }""")]
+    [InlineData("add 'verifier'", """{ "base": "b", "adapters": { "a": { "train": "t" } }, "evaluation": { "data": "d", "streams": [8], "gates": { "minVerifierAuc": [|0.7|] } } }""")]
+    [InlineData("add 'streams'", """{ "base": "b", "adapters": { "a": { "train": "t", "verifier": {} } }, "evaluation": { "data": "d", "gates": { "minVerifierAuc": [|0.7|] } } }""")]
+    public void A_setting_that_needs_another_is_reported_with_what_to_add(string advice, string marked) =>
+        Assert.Contains(advice, Marked.Reports("MDL1019", marked).Message, StringComparison.Ordinal);
+
+    [Fact]
+    public void A_switcher_with_mistakes_is_a_switcher_all_the_same() =>
+        Marked.Reports("MDL1008", """{ "base": "b", "adapters": { "a": { "train": "t" } }, "switcher": { "train": "s", "hidden": [|0|] }, "default": "auto" }""");
 
     [Fact]
     public void Manifests_of_one_text_are_equal_and_of_another_are_not()
@@ -98,6 +227,11 @@ public class ManifestParserTests
     [InlineData("""{ "base": "b", "evaluation": { "data": "d", [|"max"|]: 1 } }""", null)]
     [InlineData("""{ "base": "b", "targets": [ { "rid": "linux-x64", [|"diskMb"|]: 1 } ] }""", "diskMB")]
     [InlineData("""{ "base": { "hub": "a/b", "revision": "0000000000000000000000000000000000000000", [|"revison"|]: "x" } }""", "revision")]
+    [InlineData("""{ "base": "b", "adapters": { "a": { "train": "t" } }, "switcher": { "train": "t", [|"treshold"|]: 0.5 } }""", "threshold")]
+    [InlineData("""{ "base": "b", "adapters": { "a": { "train": "t", "budget": { "budgets": [8], [|"klreference"|]: "sft" } } } }""", "klReference")]
+    [InlineData("""{ "base": "b", "adapters": { "a": { "train": "t", "verifier": { [|"loras"|]: true } } } }""", "lora")]
+    [InlineData("""{ "base": "b", "grader": { "command": ["g"], [|"timeout"|]: 3 } }""", null)]
+    [InlineData("""{ "base": "b", "evaluation": { "data": "d", "gates": { [|"minAcuracy"|]: 0.5 } } }""", "minAccuracy")]
     public void An_unknown_property_is_reported_at_its_name(string marked, string? suggestion)
     {
         string message = Marked.Reports("MDL1005", marked).Message;
@@ -136,6 +270,24 @@ public class ManifestParserTests
     [InlineData("""{ "base": "b", "evaluation": [|"test.jsonl"|] }""")]
     [InlineData("""{ "base": "b", "targets": [|{}|] }""")]
     [InlineData("""{ "base": "b", "targets": [ [|"linux-x64"|] ] }""")]
+    [InlineData("""{ "base": "b", "switcher": [|"s.jsonl"|] }""")]
+    [InlineData("""{ "base": "b", "switcher": [|null|] }""")]
+    [InlineData("""{ "base": "b", "grader": [|["python3"]|] }""")]
+    [InlineData("""{ "base": "b", "grader": { "command": [|"python3 g.py"|] } }""")]
+    [InlineData("""{ "base": "b", "grader": { "command": ["python3", [|1|]] } }""")]
+    [InlineData("""{ "base": "b", "adapters": { "a": { "train": "t", "budget": [|64|] } } }""")]
+    [InlineData("""{ "base": "b", "adapters": { "a": { "train": "t", "budget": { "budgets": [|64|] } } } }""")]
+    [InlineData("""{ "base": "b", "adapters": { "a": { "train": "t", "budget": { "budgets": [64, [|64.5|]] } } } }""")]
+    [InlineData("""{ "base": "b", "adapters": { "a": { "train": "t", "budget": { "budgets": [64, [|null|]] } } } }""")]
+    [InlineData("""{ "base": "b", "adapters": { "a": { "train": "t", "budget": { "budgets": [64], "data": [|null|] } } } }""")]
+    [InlineData("""{ "base": "b", "adapters": { "a": { "train": "t", "budget": { "budgets": [64], "kl": [|null|] } } } }""")]
+    [InlineData("""{ "base": "b", "adapters": { "a": { "train": "t", "budget": { "budgets": [64], "clipHigh": [|"none"|] } } } }""")]
+    [InlineData("""{ "base": "b", "adapters": { "a": { "train": "t", "budget": { "budgets": [64], "truncated": [|true|] } } } }""")]
+    [InlineData("""{ "base": "b", "adapters": { "a": { "train": "t", "verifier": [|true|] } } }""")]
+    [InlineData("""{ "base": "b", "budgets": { "a": { "tokens": 5, "streams": [|"8"|] } } }""")]
+    [InlineData("""{ "base": "b", "answer": { "type": "number", "tolerance": [|"1%"|] } }""")]
+    [InlineData("""{ "base": "b", "evaluation": { "data": "d", "streams": [|8|] } }""")]
+    [InlineData("""{ "base": "b", "evaluation": { "data": "d", "gates": [|[]|] } }""")]
     public void A_value_of_the_wrong_type_is_reported_at_the_value(string marked) => Marked.Reports("MDL1006", marked);
 
     [Theory]
@@ -148,6 +300,10 @@ public class ManifestParserTests
     [InlineData("""{ "base": "b", "answer": [|{|] "type": "choice" } }""")]
     [InlineData("""{ "base": "b", "evaluation": [|{|] } }""")]
     [InlineData("""{ "base": "b", "targets": [ [|{|] } ] }""")]
+    [InlineData("""{ "base": "b", "adapters": { "a": { "train": "t" } }, "switcher": [|{|] } }""")]
+    [InlineData("""{ "base": "b", "grader": [|{|] "timeoutSeconds": 5 } }""")]
+    [InlineData("""{ "base": "b", "adapters": { "a": { "train": "t", "budget": [|{|] } } } }""")]
+    [InlineData("""{ "base": "b", "budgets": { "a": [|{|] "streams": 8 } } }""")]
     public void A_missing_property_is_reported_where_its_object_begins(string marked) => Marked.Reports("MDL1007", marked);
 
     [Theory]
@@ -173,6 +329,29 @@ public class ManifestParserTests
     [InlineData("""{ "base": "b", "evaluation": { "data": "d", "maxExamples": [|0|] } }""")]
     [InlineData("""{ "base": "b", "targets": [ { "rid": "linux-x64", "memoryMB": [|0|] } ] }""")]
     [InlineData("""{ "base": "b", "answer": { "type": "choice", "choices": [|["yes"]|] } }""")]
+    [InlineData("""{ "base": "b", "adapters": { "a": { "train": "t", "budget": { "budgets": [64], "samples": [|1|] } } } }""")]
+    [InlineData("""{ "base": "b", "adapters": { "a": { "train": "t", "budget": { "budgets": [64], "temperature": [|0|] } } } }""")]
+    [InlineData("""{ "base": "b", "adapters": { "a": { "train": "t", "budget": { "budgets": [64, [|0|]] } } } }""")]
+    [InlineData("""{ "base": "b", "adapters": { "a": { "train": "t", "budget": { "budgets": [64], "statedShare": [|1.5|] } } } }""")]
+    [InlineData("""{ "base": "b", "adapters": { "a": { "train": "t", "budget": { "budgets": [64], "margin": [|-0.1|] } } } }""")]
+    [InlineData("""{ "base": "b", "adapters": { "a": { "train": "t", "budget": { "budgets": [64], "floor": [|1|] } } } }""")]
+    [InlineData("""{ "base": "b", "adapters": { "a": { "train": "t", "budget": { "budgets": [64], "clip": [|0|] } } } }""")]
+    [InlineData("""{ "base": "b", "adapters": { "a": { "train": "t", "budget": { "budgets": [64], "clipHigh": [|1e400|] } } } }""")]
+    [InlineData("""{ "base": "b", "adapters": { "a": { "train": "t", "budget": { "budgets": [64], "tighten": [|0|] } } } }""")]
+    [InlineData("""{ "base": "b", "adapters": { "a": { "train": "t", "budget": { "budgets": [64], "kl": [|-1e-3|] } } } }""")]
+    [InlineData("""{ "base": "b", "adapters": { "a": { "train": "t", "verifier": { "holdout": [|1|] } } } }""")]
+    [InlineData("""{ "base": "b", "adapters": { "a": { "train": "t", "verifier": { "questions": [|1|] } } } }""")]
+    [InlineData("""{ "base": "b", "adapters": { "a": { "train": "t" } }, "switcher": { "train": "s", "threshold": [|1.1|] } }""")]
+    [InlineData("""{ "base": "b", "adapters": { "a": { "train": "t" } }, "switcher": { "train": "s", "smoothing": [|0|] } }""")]
+    [InlineData("""{ "base": "b", "budgets": { "a": { "tokens": 5, "streams": [|65|] } } }""")]
+    [InlineData("""{ "base": "b", "budgets": { "a": { "tokens": 5, "streams": [|0|] } } }""")]
+    [InlineData("""{ "base": "b", "answer": { "type": "number", "tolerance": [|2|] } }""")]
+    [InlineData("""{ "base": "b", "grader": { "command": ["g"], "timeoutSeconds": [|0|] } }""")]
+    [InlineData("""{ "base": "b", "evaluation": { "data": "d", "seeds": [|0|] } }""")]
+    [InlineData("""{ "base": "b", "evaluation": { "data": "d", "streams": [1, [|65|]] } }""")]
+    [InlineData("""{ "base": "b", "evaluation": { "data": "d", "hardBudgets": [[|0|]] } }""")]
+    [InlineData("""{ "base": "b", "evaluation": { "data": "d", "gates": { "minAccuracy": [|96|] } } }""")]
+    [InlineData("""{ "base": "b", "evaluation": { "data": "d", "gates": { "maxMeanTokens": [|0|] } } }""")]
     public void A_number_out_of_range_is_reported_at_the_number(string marked) => Marked.Reports("MDL1008", marked);
 
     [Theory]
@@ -192,6 +371,17 @@ public class ManifestParserTests
     [InlineData("""{ "base": "b", "answer": { "type": "choice", "choices": ["yes", "no", [|""|]] } }""")]
     [InlineData("""{ "base": "b", "answer": { "type": "choice", "choices": ["yes", [|" no"|]] } }""")]
     [InlineData("""{ "base": "b", "targets": [ { "rid": [|"Linux x64"|] } ] }""")]
+    [InlineData("""{ "base": "b", "adapters": { "a": { "train": "t", "budget": { "budgets": [|[]|] } } } }""")]
+    [InlineData("""{ "base": "b", "adapters": { "a": { "train": "t", "budget": { "budgets": [64, [|64|]] } } } }""")]
+    [InlineData("""{ "base": "b", "adapters": { "a": { "train": "t", "budget": { "budgets": [|[64, 257]|], "maxTokens": 256 } } } }""")]
+    [InlineData("""{ "base": "b", "adapters": { "a": { "train": "t", "budget": { "budgets": [64], "klReference": [|"SFT"|] } } } }""")]
+    [InlineData("""{ "base": "b", "adapters": { "a": { "train": "t", "budget": { "budgets": [64], "length": [|"answer"|] } } } }""")]
+    [InlineData("""{ "base": "b", "adapters": { "a": { "train": "t", "verifier": { "prompt": [|" \n"|] } } } }""")]
+    [InlineData("""{ "base": "b", "adapters": { "a": { "train": "t", "verifier": { "data": [|"a\u0007"|] } } } }""")]
+    [InlineData("""{ "base": "b", "grader": { "command": [|[]|] } }""")]
+    [InlineData("""{ "base": "b", "grader": { "command": [[|" "|], "x"] } }""")]
+    [InlineData("""{ "base": "b", "grader": { "command": ["x", [|"a\u0000"|]] } }""")]
+    [InlineData("""{ "base": "b", "evaluation": { "data": "d", "streams": [2, [|2|]] } }""")]
     public void A_value_that_is_not_allowed_is_reported_at_the_value(string marked) => Marked.Reports("MDL1009", marked);
 
     [Fact]
@@ -242,6 +432,10 @@ public class ManifestParserTests
     [InlineData("""{ "base": "b", "budgets": { "a": [|4096|] } }""")]
     [InlineData("""{ "base": "b", "context": 512, "evaluation": { "data": "d", "maxTokens": [|500|] } }""")]
     [InlineData("""{ "base": "b", "context": 128, "evaluation": [|{ "data": "d" }|] }""")]
+    [InlineData("""{ "base": "b", "context": 512, "adapters": { "a": { "train": "t", "budget": { "budgets": [64], "maxTokens": [|481|] } } } }""")]
+    [InlineData("""{ "base": "b", "context": 512, "adapters": { "a": { "train": "t", "budget": [|{ "budgets": [64] }|] } } }""")]
+    [InlineData("""{ "base": "b", "context": 512, "evaluation": { "data": "d", "budget": [|481|] } }""")]
+    [InlineData("""{ "base": "b", "context": 512, "evaluation": { "data": "d", "hardBudgets": [|[32, 481]|] } }""")]
     public void A_budget_that_leaves_no_room_for_a_prompt_is_reported_at_the_budget(string marked) => Marked.Reports("MDL1013", marked);
 
     [Fact]
@@ -265,6 +459,7 @@ public class ManifestParserTests
     [Theory]
     [InlineData("""{ "base": "b", "adapters": { "a": { "train": "t", "sft": { "steps": 1, "epochs": [|1|] } } } }""")]
     [InlineData("""{ "base": "b", "answer": { "type": "integer", "choices": [|["1"]|] } }""")]
+    [InlineData("""{ "base": "b", "answer": { "type": "integer", "tolerance": [|0.1|] } }""")]
     public void Properties_that_exclude_each_other_are_reported_at_the_second(string marked) => Marked.Reports("MDL1016", marked);
 
     [Theory]

@@ -13,7 +13,7 @@ internal static class Requirements
             if (adapter.Budget is not { } forcing || forcing.Budgets.Count == 0 || forcing.Budgets.Max() <= forcing.MaxTokens) continue;
             report(
                 $"adapters/{adapter.Name}/budget/budgets",
-                DiagnosticCodes.OutOfRange,
+                DiagnosticCodes.InvalidValue,
                 string.Format(
                     CultureInfo.InvariantCulture,
                     "The budget of {0} tokens is longer than the {1} tokens that a completion may have, so it would shorten nothing; lower it, or raise 'maxTokens' of '{2}'.",

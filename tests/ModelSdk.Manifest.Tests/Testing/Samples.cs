@@ -27,16 +27,34 @@ internal static class Samples
               "rank": 8, "alpha": 4.5, "dropout": 0.1,
               "targets": ["v_proj", "q_proj"],
               "masked": false,
-              "sft": { "steps": 140, "batchSize": 32, "learningRate": 3e-3, "warmup": 0.2, "weightDecay": 0.01, "maxGradNorm": 0.5, "checkpointEverySteps": 10 }
+              "sft": { "steps": 140, "batchSize": 32, "learningRate": 3e-3, "warmup": 0.2, "weightDecay": 0.01, "maxGradNorm": 0.5, "checkpointEverySteps": 10 },
+              "budget": {
+                "data": "data/questions.jsonl", "steps": 40, "prompts": 16, "samples": 4, "temperature": 1.0, "learningRate": 1e-3, "warmup": 0.1, "maxGradNorm": 2, "weightDecay": 0.01,
+                "budgets": [64, 96, 128, 192], "statedShare": 0.7, "margin": 0.5, "floor": 0.1, "length": "think", "kl": 1e-4, "klReference": "base", "clip": 0.3, "clipHigh": 0.28,
+                "advantage": "batch", "resample": true, "tighten": 0.5, "truncated": "mask", "maxTokens": 400, "checkpointEverySteps": 3
+              },
+              "verifier": {
+                "data": "data/verify.jsonl", "questions": 100, "samples": 8, "temperature": 1.0, "holdout": 0.1, "prompt": "Right?\n", "lora": true,
+                "steps": 50, "batchSize": 32, "learningRate": 1e-2
+              }
             },
             "long form": { "train": "data/long.jsonl", "rank": 64, "sft": { "epochs": 2.5 } },
           },
-          "default": "long form",
-          "budgets": { "short": 96, "8k": { "tokens": 800 } },
+          "switcher": {
+            "train": "data/modes.jsonl", "hidden": 16, "dropout": 0.1, "noise": 0.25, "chunk": 64, "smoothing": 0.25, "steps": 100, "batchSize": 32, "learningRate": 1e-2, "weightDecay": 0.1,
+            "threshold": 0.4
+          },
+          "default": "auto",
+          "budgets": { "short": 96, "8k": { "tokens": 800, "streams": 8 } },
           /* the answer */
           "answer": { "type": "choice", "choices": ["yes", "no"] },
+          "grader": { "command": ["python3", "grade.py", ""], "timeoutSeconds": 5 },
           "answerTokens": 4,
-          "evaluation": { "data": "data/test.jsonl", "maxExamples": 100, "maxTokens": 512 },
+          "evaluation": {
+            "data": "data/test.jsonl", "maxExamples": 100, "maxTokens": 512, "budget": 128, "temperature": 1.0, "seeds": 5,
+            "hardBudgets": [32, 64], "streams": [1, 2, 8], "streamData": "data/hard.jsonl", "streamTemperature": 0.9, "switcherData": "data/mixed.jsonl",
+            "gates": { "minAccuracy": 0.9, "maxMeanTokens": 60.5, "minLengthReduction": 2.4, "minWithinBudget": 0.95, "minSwitcherAuc": 0.9, "minVerifierAuc": 0.7 }
+          },
           "targets": [ { "rid": "linux-x64", "memoryMB": 500, "diskMB": 100 }, { "rid": "osx-arm64" } ]
         }
         """;
@@ -50,6 +68,11 @@ internal static class Samples
         """,
         """
         { "base": "b", "context": null, "prompt": { "system": null }, "answer": { "type": "number" }, "evaluation": { "data": "e", "maxExamples": null }, "targets": [] }
+        """,
+        """
+        { "base": "b", "context": 600, "adapters": { "a": { "train": "t.jsonl", "budget": { "budgets": [64], "clipHigh": null }, "verifier": { } }, "b": { "train": "u.jsonl" } },
+          "switcher": { "train": "s.jsonl" }, "default": "a", "budgets": { "vote": { "tokens": 128, "streams": 8 } }, "answer": { "type": "number", "tolerance": 0.01 },
+          "evaluation": { "data": "e", "budget": null, "hardBudgets": [], "streams": [1, 8], "switcherData": "m", "gates": { "minLengthReduction": 2, "minVerifierAuc": 0.7, "minSwitcherAuc": null } } }
         """,
     ];
 

@@ -31,6 +31,7 @@ internal static class SchemaValidator
         "properties" => value is not JsonObject o || rule.AsObject().All(p => !o.TryGetPropertyValue(p.Key, out JsonNode? found) || IsValid(found, p.Value!)),
         "additionalProperties" => value is not JsonObject o || o.Where(p => schema["properties"]?[p.Key] is null).All(p => rule is JsonObject ? IsValid(p.Value, rule) : (bool)rule),
         "oneOf" => rule.AsArray().Count(option => IsValid(value, option!)) == 1,
+        "allOf" => rule.AsArray().All(part => IsValid(value, part!)),
         "not" => !IsValid(value, rule),
         "if" => schema[IsValid(value, rule) ? "then" : "else"] is not { } consequence || IsValid(value, consequence),
         "then" or "else" => true,
