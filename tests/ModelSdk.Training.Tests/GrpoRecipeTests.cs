@@ -14,21 +14,22 @@ public sealed class GrpoRecipeTests
 
     private static readonly int[] s_generationPrompt = [3, 4, 5];
     private static readonly Dictionary<string, float[]> s_weights = RandomWeights.Of(Shapes.Tiny());
-    private static readonly Lazy<LoraAdapter> s_start = new(FineTune);
+    private static readonly Lazy<LoraAdapter> s_start = new(() => FineTune(masked: true));
+    private static readonly Lazy<LoraAdapter> s_unmasked = new(() => FineTune(masked: false));
 
-    private static LoraAdapter FineTune()
+    private static LoraAdapter FineTune(bool masked)
     {
-        var data = new SftDataset(s_generationPrompt, [.. Enumerable.Range(0, 90).Select(i => new SftExample(Prompt(i, null), [7, 8, 9, .. Enumerable.Repeat(10, i % 9), End]))]);
+        var data = new SftDataset(s_generationPrompt, [.. Enumerable.Range(0, 216).Select(i => new SftExample(Prompt(i, (i / 6 % 4) + 4), [7, 8, 9, .. Enumerable.Repeat(10, i / 6 % 9), End]))]);
         return SftRecipe.Run(Shapes.Tiny(), n => s_weights[n], data, new SftOptions
         {
-            Adapter = RandomWeights.Settings() with { Sft = new SftSettings { Steps = 60, Epochs = null, BatchSize = 18, LearningRate = 0.01 } },
+            Adapter = RandomWeights.Settings() with { Masked = masked, Sft = new SftSettings { Steps = 60, Epochs = null, BatchSize = 18, LearningRate = 0.01 } },
             Seed = 4,
             Compute = ComputeOptions.Full,
         }).Adapter;
     }
 
-    /// <summary>The budget is the last token of the prompt.</summary>
-    private static int[] Prompt(int question, int? budget) => [.. RandomWeights.Tokens(Shapes.Tiny(), 4 + (question % 5), question), 40 + (budget ?? 0)];
+    /// <summary>Six texts; the budget is the last token of the prompt.</summary>
+    private static int[] Prompt(int question, int? budget) => [.. RandomWeights.Tokens(Shapes.Tiny(), 4 + (question % 6), question % 6), 40 + (budget ?? 0)];
 
     private static GrpoDataset Data(int questions = 30) => new(
         [.. Enumerable.Range(0, questions).Select(i => new GrpoQuestion([new ChatTurn("user", $"{i}")], "7 8 9", i + 1))],
@@ -46,7 +47,7 @@ public sealed class GrpoRecipeTests
             Prompts = 5,
             Samples = 6,
             Temperature = 0.9,
-            LearningRate = 0.03,
+            LearningRate = 0.0005,
             Budgets = new([5, 6]),
             MaxTokens = 16,
             CheckpointEverySteps = 3,
@@ -69,7 +70,7 @@ public sealed class GrpoRecipeTests
     };
 
     private static GrpoResult Run(GrpoOptions options, Action<GrpoStep>? each = null, RolloutSampler? sampler = null, AnswerGrader? grade = null, GrpoDataset? data = null, CancellationToken? cancellation = null) =>
-        GrpoRecipe.Run(Shapes.Tiny(), n => s_weights[n], data ?? Data(), options, s_start.Value, sampler ?? Sampler(options.Adapter.Masked), grade ?? Grade, each is null ? null : new Each(each), cancellation ?? TestContext.Current.CancellationToken);
+        GrpoRecipe.Run(Shapes.Tiny(), n => s_weights[n], data ?? Data(), options, (options.Adapter.Masked ? s_start : s_unmasked).Value, sampler ?? Sampler(options.Adapter.Masked), grade ?? Grade, each is null ? null : new Each(each), cancellation ?? TestContext.Current.CancellationToken);
 
     private static float[] Bytes(LoraAdapter adapter) => [.. adapter.Linears.OrderBy(l => l.Key, StringComparer.Ordinal).SelectMany(l => l.Value.A.Concat(l.Value.B))];
 
@@ -86,7 +87,7 @@ public sealed class GrpoRecipeTests
     [InlineData(false)]
     public void The_reward_rises_and_answers_come_to_fit_their_budgets(bool masked)
     {
-        var result = Run(Options(masked: masked, change: s => s with { Steps = 30 }));
+        var result = Run(Options(masked: masked, change: s => s with { Steps = 30, LearningRate = 0.003 }));
 
         var (first, last) = (result.Steps[0], result.Steps.TakeLast(5).ToArray());
         Assert.InRange(first.Reward, 0.05, 0.6);
@@ -94,7 +95,7 @@ public sealed class GrpoRecipeTests
         Assert.InRange(last.Average(s => s.WithinBudget), 0.9, 1);
         Assert.True(last.Average(s => s.MeanTokens) < first.MeanTokens - 1, $"{first.MeanTokens} -> {last.Average(s => s.MeanTokens)}");
         Assert.All(result.Steps, s => Assert.InRange(s.LogProbDisagreement, 0, 1e-4)); // Torch samples as it trains
-        Assert.Equal(s_start.Value.InvocationTokens, result.Adapter.InvocationTokens);
+        Assert.Equal(masked ? s_generationPrompt : [], result.Adapter.InvocationTokens);
         Assert.Equal(30, result.Steps.Count);
     }
 
@@ -166,7 +167,7 @@ public sealed class GrpoRecipeTests
         }));
 
         Assert.Equal(DiagnosticCodes.LossNotFinite, broken.Code);
-        Assert.Contains("step 5 of 12", broken.Message, StringComparison.Ordinal);
+        Assert.Contains("stopped at step 5 of 12", broken.Message, StringComparison.Ordinal);
         var steps = new List<int>();
         var resumed = Run(Options(folder.Path), s => steps.Add(s.Step));
         Assert.Equal(4, steps[0]);
@@ -185,10 +186,15 @@ public sealed class GrpoRecipeTests
         Assert.Contains("larger \"budgets\"", error.Message, StringComparison.Ordinal);
         Assert.Equal(10, steps);
         Assert.NotEmpty(Directory.GetFiles(folder.Path));
+    }
 
-        error = Assert.Throws<TrainingException>(() => Run(Options(change: s => s with { Budgets = new([16]), Margin = 0, MaxTokens = 5 }), grade: answers => [.. answers.Select(_ => 1.0)], sampler: (_, prompts, _, _) =>
-            [.. prompts.SelectMany((p, i) => Enumerable.Range(0, p.Samples).Select(n => new Rollout(i, n, [7, End], [-1, -1], true)))]));
-        Assert.Contains("too easy", error.Message, StringComparison.Ordinal);
+    [Fact]
+    public void A_run_whose_answers_are_all_right_and_short_has_nothing_left_to_learn_and_ends_well()
+    {
+        var result = Run(Options(), grade: answers => [.. answers.Select(_ => 1.0)], sampler: (_, prompts, _, _) =>
+            [.. prompts.SelectMany((p, i) => Enumerable.Range(0, p.Samples).Select(n => new Rollout(i, n, [7, End], [-1, -1], true)))]);
+        Assert.All(result.Steps, s => Assert.Equal((1, 1, 0), (s.Reward, s.ZeroDeviation, (int)s.Updates)));
+        Assert.Equal(Bytes(s_start.Value), Bytes(result.Adapter));
     }
 
     [Fact]

@@ -22,8 +22,9 @@ public sealed record GrpoOptions
     public int MicroBatchTokens { get; init; } = 6144;
 
     /// <summary>
-    /// Steps in a row in which no group of samples differs in reward before the run stops with an error. Default 10 (ours): nothing is
-    /// learnt in such steps, and a task that is too hard, too easy or wrongly graded shows at once.
+    /// Steps in a row in which no group of samples differs in reward, at a mean reward below 0.5, before the run stops with an error.
+    /// Default 10 (ours): nothing is learnt in such steps, and a task that is too hard or wrongly graded shows at once. Where nearly all
+    /// samples get their full reward there is nothing left to learn, and the run goes on to its end.
     /// </summary>
     public int FlatStepsBeforeError { get; init; } = 10;
 }

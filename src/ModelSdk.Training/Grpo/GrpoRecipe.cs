@@ -106,10 +106,10 @@ public static class GrpoRecipe
 
             // 5. Keep what was learnt; stop where nothing is.
             var last = step + 1 == settings.Steps;
-            var flat = done.AsEnumerable().Reverse().TakeWhile(s => s.ZeroDeviation == 1).Count();
-            if (flat >= options.FlatStepsBeforeError)
+            GrpoStep[] flat = [.. done.AsEnumerable().Reverse().TakeWhile(s => s.ZeroDeviation == 1)];
+            if (flat.Length >= options.FlatStepsBeforeError && flat.Average(s => s.Reward) < 0.5)
             {
-                throw Flat(step, flat, done[^1], settings);
+                throw Flat(step, flat, settings);
             }
 
             if (!last && (cancellation.IsCancellationRequested || (step + 1) % settings.CheckpointEverySteps == 0))
@@ -122,12 +122,9 @@ public static class GrpoRecipe
         return new GrpoResult(Current(), done);
     }
 
-    private static TrainingException Flat(int step, int steps, GrpoStep measured, BudgetForcingSettings settings) => new(
+    private static TrainingException Flat(int step, GrpoStep[] flat, BudgetForcingSettings settings) => new(
         DiagnosticCodes.RewardsFlat,
-        $"Budget forcing stopped at step {step + 1} of {settings.Steps}: for {steps} steps all samples of each question got the same reward (now {measured.Reward:0.00} on average, with {100 * measured.Accuracy:0}% right), so nothing can be learnt. The last checkpoint is kept. "
-        + (measured.Reward > 0.5
-            ? "The questions are too easy for their budgets: state smaller \"budgets\" or take harder questions."
-            : "No answer is both right and within its budget: state larger \"budgets\", train longer by \"sft\", take easier questions, or check the expected answers and the grader."));
+        $"Budget forcing stopped at step {step + 1} of {settings.Steps}: for {flat.Length} steps all samples of each question got the same reward ({flat.Average(s => s.Reward):0.00} on average, {100 * flat.Average(s => s.Accuracy):0}% right), so nothing can be learnt. The last checkpoint is kept. Answers must be right and within their budgets now and then: state larger \"budgets\", train longer by \"sft\", take easier questions, or check the expected answers and the grader.");
 
     private static void Check(BudgetForcingSettings settings, AdapterSettings adapter)
     {

@@ -98,8 +98,11 @@ internal sealed class LoraModule : IDisposable
         using var scope = NewDisposeScope();
         return new LoraModule(model, adapter.Rank, adapter.Alpha, trainable ? adapter.Dropout : 0, adapter.Targets, trainable, merged, (module, columns, rows) =>
             adapter.Linears.TryGetValue(module, out var linear)
-                ? (tensor(linear.A, [adapter.Rank, columns]).to(model.Device), tensor(linear.B, [rows, adapter.Rank]).to(model.Device))
+                ? (Copy(linear.A, adapter.Rank, columns), Copy(linear.B, rows, adapter.Rank))
                 : (torch.zeros([adapter.Rank, columns], device: model.Device), torch.zeros([rows, adapter.Rank], device: model.Device)));
+
+        // Torch's own memory: a tensor over a managed array lies where the array does, and products round differently at other alignments.
+        Tensor Copy(float[] values, int rows, int columns) => tensor(values, [rows, columns]).clone().to(model.Device);
     }
 
     /// <summary>A copy of the weights.</summary>

@@ -134,7 +134,8 @@ public sealed class Transformer : IDisposable
         {
             var values = read(name);
             var expected = shape.Aggregate(1L, (a, b) => a * b);
-            return values.Length == expected ? tensor(values, shape) : throw new TrainingException(
+            // Cloned into Torch's own memory: over a managed array products round differently wherever the array happens to lie.
+            return values.Length == expected ? tensor(values, shape).clone() : throw new TrainingException(
                 DiagnosticCodes.TrainingSettingInvalid,
                 $"Tensor '{name}' has {values.Length} values, but the config implies {string.Join(" x ", shape)} = {expected}. The weights and config.json do not belong together.");
         });
