@@ -21,15 +21,17 @@ internal sealed class ScriptedModel : IAsyncDisposable
     /// <summary>Thinks without end; once the reasoning is closed for it, answers "7" and ends its turn.</summary>
     public static string[][] Endless => [["\n", "<think>", "x", "y", "z", "x"], ["\n\n", "7", "<end>"]];
 
+    /// <summary>Thinks "abc" and answers with one of these digits, each as likely as the others.</summary>
+    public static string[][] Voter(params IReadOnlyList<string> answers) =>
+        [["\n", "<think>", "a", "b", "c", "</think>", "\n\n"], .. answers.Select(answer => new[] { "\n\n", answer, "<end>" })];
+
+    /// <summary>Loads a model of a script.</summary>
+    /// <param name="chains">Tokens that follow each other; a token with several successors in all chains takes one of them at random.</param>
+    /// <param name="context">Context of the bundle.</param>
+    /// <param name="change">Changes the bundle's manifest.</param>
     public static async Task<ScriptedModel> Load(string[][] chains, int context = 256, Func<BundleManifest, BundleManifest>? change = null)
     {
-        Dictionary<int, int> script = [];
-        foreach (string[] chain in chains)
-        {
-            foreach ((int token, int next) in TinyBundle.Script(chain))
-                script[token] = next;
-        }
-
+        IEnumerable<(int, int)> script = chains.SelectMany(TinyBundle.Script).Distinct();
         TemporaryFolder folder = new();
         string bundle = TinyBundle.Scripted(folder.Path, script, context, change);
         return new ScriptedModel(folder, await ReasoningModel.LoadAsync(bundle, new ReasoningModelOptions { Threads = 1 }));

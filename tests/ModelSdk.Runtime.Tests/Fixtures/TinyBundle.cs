@@ -20,10 +20,10 @@ internal static class TinyBundle
     }
 
     /// <summary>
-    /// A model that says what it is told: after each token comes the token that the script names for it, whatever stands before.
+    /// A model that says what it is told: after each token comes the token that the script names for it, whatever stands before; of several, each is as likely as the others.
     /// Attention and feed-forward write nothing into the residual stream, and the LM head maps each embedding to its successor.
     /// </summary>
-    public static string Scripted(string folder, IReadOnlyDictionary<int, int> successors, int context = 256, Func<BundleManifest, BundleManifest>? change = null)
+    public static string Scripted(string folder, IEnumerable<(int Token, int Next)> successors, int context = 256, Func<BundleManifest, BundleManifest>? change = null)
     {
         TransformerConfig config = Config(tied: false);
         Random random = new(3);
@@ -46,13 +46,8 @@ internal static class TinyBundle
     }
 
     /// <summary>A script from texts: each pair is a token and its successor.</summary>
-    public static Dictionary<int, int> Script(params ReadOnlySpan<string> chain)
-    {
-        Dictionary<int, int> successors = [];
-        for (int i = 0; i + 1 < chain.Length; i++)
-            successors[Token(chain[i])] = Token(chain[i + 1]);
-        return successors;
-    }
+    public static IEnumerable<(int Token, int Next)> Script(IReadOnlyList<string> chain) =>
+        chain.Zip(chain.Skip(1), (token, next) => (Token(token), Token(next)));
 
     private static int Token(string text) => text switch
     {
