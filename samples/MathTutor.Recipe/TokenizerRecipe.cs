@@ -16,7 +16,7 @@ internal static class TokenizerRecipe
     /// <returns>The number of tokens.</returns>
     public static int Write(string folder, int context)
     {
-        IEnumerable<string> texts = DataFiles.Create().Train.SelectMany(e => e.Messages).Select(m => m.Content)
+        IEnumerable<string> texts = DataFiles.Create().Chains.SelectMany(e => e.Messages).Select(m => m.Content)
             .Concat(Enumerable.Repeat(SmallTalk.All.SelectMany(t => (string[])[t.User, t.Reply]).Concat(Frames), AtLeast).SelectMany(t => t));
         return TokenizerFiles.Write(folder, BpeTrainer.Learn(texts.SelectMany(Plain), AtLeast, MostMerges), context);
     }

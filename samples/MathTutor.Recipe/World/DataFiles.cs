@@ -9,10 +9,12 @@ namespace MathTutor.Recipe.World;
 /// <param name="Messages">The conversation; test problems end with the user's message, the others with the assistant's.</param>
 /// <param name="Answer">The right number as text; null in small talk.</param>
 /// <param name="Depth">Operations that lead to the answer; null in small talk.</param>
+/// <param name="Mode">Who should answer, "base" or "arithmetic"; in the switcher's files only.</param>
 internal sealed record Example(
     [property: JsonPropertyName("messages")] IReadOnlyList<Message> Messages,
     [property: JsonPropertyName("answer"), JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] string? Answer,
-    [property: JsonPropertyName("depth"), JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] int? Depth);
+    [property: JsonPropertyName("depth"), JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] int? Depth,
+    [property: JsonPropertyName("mode"), JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] string? Mode = null);
 
 /// <summary>One turn of a conversation.</summary>
 internal sealed record Message([property: JsonPropertyName("role")] string Role, [property: JsonPropertyName("content")] string Content);
@@ -30,7 +32,12 @@ internal sealed class DataFiles
     /// <summary>Small-talk exchanges kept for the test.</summary>
     private const int SmallTalkTests = 50;
 
+    /// <summary>Traces of stories in which everybody has the same number: an adapter that is given one should answer it, too.</summary>
+    private const int SameTraces = 600;
+
     private static readonly JsonSerializerOptions Json = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
+
+    private readonly HashSet<string> _trained = [];
 
     private DataFiles(ulong seed)
     {
@@ -38,7 +45,15 @@ internal sealed class DataFiles
         Test = Draw(Dice.For(seed, "test"), [0, 0, 0, 150, 150, 150, 150], Reserve, Problem);
         TestEasy = Draw(Dice.For(seed, "test-easy"), [40, 80, 80], Reserve, Problem);
         Validation = Draw(Dice.For(seed, "validation"), [0, 20, 36, 36, 36, 36, 36], Reserve, Traced);
-        Train = Draw(Dice.For(seed, "train"), [0, 600, 900, 1100, 1100, 1100, 1200], (story, _) => !HeldOut.Contains(story), Traced);
+        Chains = Draw(Dice.For(seed, "train"), [0, 600, 900, 1100, 1100, 1100, 1200], (story, _) => !HeldOut.Contains(story) && Note(story), Traced);
+
+        // What came later must leave the chains as they are, for the tokenizer was learnt from them: these tests keep clear of them instead.
+        TestSwitcher = Mixed(Dice.For(seed, "test-switcher"), easy: 420, hard: 180, Unseen);
+        TestVotes = Draw(Dice.For(seed, "test-votes"), [0, 0, 0, 0, 0, 0, 200, 200, 200], Unseen, Problem);
+        Dice same = Dice.For(seed, "train same");
+        Train = [.. Chains, .. Enumerable.Range(0, SameTraces).Select(_ => Same(same, Free, Traced))];
+        Switcher = Mixed(Dice.For(seed, "switcher"), easy: 1000, hard: 1000, Free);
+        Verifier = Draw(Dice.For(seed, "verifier"), [0, 0, 0, 0, 0, 0, 250, 300, 250], Free, Problem);
 
         var talk = World.SmallTalk.All.ToArray();
         Dice.For(seed, "small talk").Shuffle(talk);
@@ -58,8 +73,23 @@ internal sealed class DataFiles
     /// <summary>Traces for watching a training.</summary>
     public IReadOnlyList<Example> Validation { get; }
 
-    /// <summary>Traces to train an adapter on.</summary>
+    /// <summary>Traces to train an adapter on: <see cref="Chains"/>, then stories in which everybody has the same number.</summary>
     public IReadOnlyList<Example> Train { get; }
+
+    /// <summary>The traces of chains among them, from which the tokenizer was learnt.</summary>
+    public IReadOnlyList<Example> Chains { get; }
+
+    /// <summary>Prompts to train the switcher on: easy and hard ones of the same lengths.</summary>
+    public IReadOnlyList<Example> Switcher { get; }
+
+    /// <summary>The same for its test, with answers.</summary>
+    public IReadOnlyList<Example> TestSwitcher { get; }
+
+    /// <summary>Long problems to train the verifier on, depth 6 to 8.</summary>
+    public IReadOnlyList<Example> Verifier { get; }
+
+    /// <summary>Long problems on which votes are measured, depth 6 to 8.</summary>
+    public IReadOnlyList<Example> TestVotes { get; }
 
     /// <summary>Problems that nothing may be trained on.</summary>
     public HeldOut HeldOut { get; } = new();
@@ -75,6 +105,10 @@ internal sealed class DataFiles
         ["test.jsonl"] = Test,
         ["test-easy.jsonl"] = TestEasy,
         ["test-chat.jsonl"] = TestChat,
+        ["switcher.jsonl"] = Switcher,
+        ["test-switcher.jsonl"] = TestSwitcher,
+        ["verifier.jsonl"] = Verifier,
+        ["test-votes.jsonl"] = TestVotes,
     };
 
     /// <summary>Makes all examples.</summary>
@@ -122,6 +156,73 @@ internal sealed class DataFiles
         string trace = Reasoning.Trace(story, asked, Reasoning.Checks(dice, Reasoning.TraceChecks));
         return new([new("user", Prompt(dice, story, asked)), new("assistant", trace)], Reasoning.Answer(story, asked), story.Depth(asked));
     }
+
+    private bool Note(Story story)
+    {
+        _trained.UnionWith(story.Quantities.Select(q => story.Canonical(q.Person)));
+        return true;
+    }
+
+    private bool Unseen(Story story, string asked) => !_trained.Contains(story.Canonical(asked)) && Reserve(story, asked);
+
+    private bool Free(Story story, string asked) => !HeldOut.Contains(story);
+
+    /// <summary>
+    /// Prompts for the switcher. Hard: a chain of 3 to 6 operations. Easy: a story of as many words in which everybody has the same number,
+    /// which the base answers at once. Each easy prompt is as long as some hard one, and half of both state a budget.
+    /// </summary>
+    private static Example[] Mixed(Dice dice, int easy, int hard, Func<Story, string, bool> take)
+    {
+        var examples = new List<Example>();
+        for (int i = 0; i < easy + hard;)
+        {
+            (Story story, string asked) = StoryTeller.Tell(dice, dice.Between(3, 6));
+            if (i < hard)
+            {
+                if (take(story, asked))
+                {
+                    examples.Add(Asked(dice, story, asked, "arithmetic"));
+                    i++;
+                }
+            }
+            else
+            {
+                examples.Add(Same(dice, take, (d, s, a) => Asked(d, s, a, "base"), story));
+                i++;
+            }
+        }
+
+        dice.Shuffle(examples);
+        return [.. examples];
+    }
+
+    /// <summary>A story in which everybody has the same number, as long as another one or, without that, of 4 to 9 persons.</summary>
+    private static Example Same(Dice dice, Func<Story, string, bool> take, Func<Dice, Story, string, Example> write, Story? like = null)
+    {
+        // All numbers of persons and of digits, the nearest in length first; the nearest three are equally good.
+        int length = like is null ? 0 : Words(like.Text);
+        (int Persons, int Digits)[] sizes = [.. Enumerable.Range(4, 6).SelectMany(n => ((int, int)[])[(n, 1), (n, 2)])];
+        if (like is not null)
+        {
+            sizes = [.. sizes.OrderBy(s => Math.Abs((s.Persons * (5 + s.Digits)) - length)).Take(3)];
+        }
+
+        while (true)
+        {
+            (int persons, int digits) = dice.Pick(sizes);
+            (Story story, string asked) = StoryTeller.TellSame(dice, persons, digits == 1 ? dice.Between(2, 9) : dice.Between(10, 20));
+            if (take(story, asked))
+            {
+                return write(dice, story, asked);
+            }
+        }
+    }
+
+    /// <summary>Words, digits and full stops of a story, and the space before a number: what its tokens are.</summary>
+    private static int Words(string text) => text.Split(' ').Sum(w => char.IsAsciiDigit(w[0]) ? w.Length + 1 : w.EndsWith('.') ? 2 : 1);
+
+    private static Example Asked(Dice dice, Story story, string asked, string mode) =>
+        new([new("user", Prompt(dice, story, asked))], Reasoning.Answer(story, asked), story.Depth(asked), mode);
 
     private static Example[] Draw(Dice dice, int[] counts, Func<Story, string, bool> take, Func<Dice, Story, string, Example> write)
     {

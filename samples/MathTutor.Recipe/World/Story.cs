@@ -88,14 +88,16 @@ internal sealed record Story(string Item, IReadOnlyList<Quantity> Quantities)
 
     /// <summary>
     /// What makes a problem the same problem: the given number and the operations that lead to the answer, with names and items
-    /// left out. Problems without any operation keep name and item, for there are only 19 given numbers.
+    /// left out. Problems without any operation keep name and item, for there are only 19 given numbers, and everybody else who has a given
+    /// number.
     /// </summary>
     public string Canonical(string person)
     {
         Quantity asked = Of(person);
         if (asked.Of is null)
         {
-            return string.Create(CultureInfo.InvariantCulture, $"{person} {asked.Value} {Item}");
+            IEnumerable<string> others = Quantities.Where(o => o.Of is null && o != asked).Select(o => o.Person).Order(StringComparer.Ordinal);
+            return string.Create(CultureInfo.InvariantCulture, $"{string.Join(' ', others.Prepend(person))} {asked.Value} {Item}");
         }
 
         var parts = new List<string>();

@@ -32,6 +32,17 @@ internal static class StoryTeller
         return (new Story(dice.Pick(Items), chain), names[depth]);
     }
 
+    /// <summary>A story in which everybody has the same number, and the person asked about: long to read, but nothing to work out.</summary>
+    /// <param name="dice">Chance.</param>
+    /// <param name="persons">Sentences.</param>
+    /// <param name="value">The number.</param>
+    public static (Story Story, string Asked) TellSame(Dice dice, int persons, int value)
+    {
+        var names = Names.ToArray();
+        dice.Shuffle(names);
+        return (new Story(dice.Pick(Items), [.. names[..persons].Select(n => new Quantity(n, Operation.Given, value, null, value))]), names[dice.Below(persons)]);
+    }
+
     private static Quantity Given(Dice dice, string person)
     {
         int value = dice.Between(2, 20);
