@@ -24,6 +24,7 @@ internal sealed class ClientEmitter
     private readonly string answer;
     private readonly string choice;
     private readonly string request;
+    private readonly string vote;
 
     private ClientEmitter(ClientSource source)
     {
@@ -35,6 +36,7 @@ internal sealed class ClientEmitter
         answer = client.Name + "Answer";
         choice = client.Name + "Choice";
         request = client.Name + "Request";
+        vote = client.Name + "Vote";
     }
 
     public static string Emit(ClientSource source) => new ClientEmitter(source).Emit();
@@ -56,6 +58,7 @@ internal sealed class ClientEmitter
         EmitAdapter();
         EmitBudget();
         EmitAnswer();
+        EmitVote();
         if (client.Answer.Type == AnswerType.Choice) EmitChoice();
         EmitRequest();
         EmitServices();
@@ -91,7 +94,7 @@ internal sealed class ClientEmitter
 
             /// <summary>Answers a question in the default mode, <c>{{Xml(client.DefaultMode)}}</c>.</summary>
             /// <param name="question">The user's message.</param>
-            /// <param name="budget">Most tokens before the answer is forced; null = none.</param>
+            /// <param name="budget">Most tokens before the answer is forced, and how many streams vote; null = no limit, one stream.</param>
             /// <param name="cancellationToken">Stops between two tokens.</param>
             /// <exception cref="{{Runtime}}.PromptTooLongException">The question leaves no room for an answer in the context.</exception>
             public {{Tasks}}.Task<{{answer}}> AnswerAsync(string question, {{budget}}? budget = null, {{Cancellation}}) =>
@@ -100,7 +103,7 @@ internal sealed class ClientEmitter
             /// <summary>Answers a question with an adapter.</summary>
             /// <param name="question">The user's message.</param>
             /// <param name="adapter">One of <see cref="Adapters"/>.</param>
-            /// <param name="budget">Most tokens before the answer is forced; null = none.</param>
+            /// <param name="budget">Most tokens before the answer is forced, and how many streams vote; null = no limit, one stream.</param>
             /// <param name="cancellationToken">Stops between two tokens.</param>
             /// <exception cref="{{Runtime}}.PromptTooLongException">The question leaves no room for an answer in the context.</exception>
             public {{Tasks}}.Task<{{answer}}> AnswerAsync(string question, {{adapter}} adapter, {{budget}}? budget = null, {{Cancellation}}) =>
@@ -115,7 +118,7 @@ internal sealed class ClientEmitter
 
             /// <summary>Answers a question in the default mode, <c>{{Xml(client.DefaultMode)}}</c>, piece by piece.</summary>
             /// <param name="question">The user's message.</param>
-            /// <param name="budget">Most tokens before the answer is forced; null = none.</param>
+            /// <param name="budget">Most tokens before the answer is forced, and how many streams vote; null = no limit, one stream.</param>
             /// <param name="cancellationToken">Stops between two tokens.</param>
             /// <returns>Reasoning and answer as they are generated; the last update holds the whole result.</returns>
             public global::System.Collections.Generic.IAsyncEnumerable<{{Runtime}}.ReasoningUpdate> StreamAsync(string question, {{budget}}? budget = null, {{Cancellation}}) =>
@@ -124,7 +127,7 @@ internal sealed class ClientEmitter
             /// <summary>Answers a question with an adapter, piece by piece.</summary>
             /// <param name="question">The user's message.</param>
             /// <param name="adapter">One of <see cref="Adapters"/>.</param>
-            /// <param name="budget">Most tokens before the answer is forced; null = none.</param>
+            /// <param name="budget">Most tokens before the answer is forced, and how many streams vote; null = no limit, one stream.</param>
             /// <param name="cancellationToken">Stops between two tokens.</param>
             /// <returns>Reasoning and answer as they are generated; the last update holds the whole result.</returns>
             public global::System.Collections.Generic.IAsyncEnumerable<{{Runtime}}.ReasoningUpdate> StreamAsync(string question, {{adapter}} adapter, {{budget}}? budget = null, {{Cancellation}}) =>
@@ -165,31 +168,41 @@ internal sealed class ClientEmitter
         string choices = client.Answer.Type == AnswerType.Choice
             ? ", " + Array("string", client.Answer.Choices.Select(c => Literal(c.Text)))
             : "";
-        string budgets = Array($"{Runtime}.Bundles.BundleBudget", client.Budgets.Select(b => $"new {Runtime}.Bundles.BundleBudget({Literal(b.Name)}, {Number(b.Tokens)})"));
+        string budgets = Array($"{Runtime}.Bundles.BundleBudget", client.Budgets.Select(b => $"new {Runtime}.Bundles.BundleBudget({Literal(b.Name)}, {Number(b.Tokens)}, {Number(b.Streams)})"));
         code.Line($"""
             private static readonly {Runtime}.Bundles.BundleContract Contract = new {Runtime}.Bundles.BundleContract(
                 {Literal(client.Name)},
                 {Array("string", client.Adapters.Select(a => Literal(a.Name)))},
                 {Literal(client.DefaultMode)},
                 {budgets},
-                new {Runtime}.Bundles.BundleAnswer({Literal(AnswerName(client.Answer.Type))}{choices}));
+                new {Runtime}.Bundles.BundleAnswer({Literal(AnswerName(client.Answer.Type))}{choices}),
+                {(client.HasSwitcher ? "true" : "false")},
+                {Array("string", client.Adapters.Where(a => a.HasVerifier).Select(a => Literal(a.Name)))});
             """);
     }
 
     private void EmitAdapters()
     {
-        code.Line("/// <summary>The model's modes: the base, and its adapters.</summary>");
+        code.Line($"/// <summary>The model's modes: the base, {(client.HasSwitcher ? "its adapters, and the switcher that chooses among them" : "and its adapters")}.</summary>");
         code.Open("public static class Adapters");
         code.Line($"/// <summary>The base model without an adapter: answers directly.{MeasuredOf(ModelManifest.BaseMode)}</summary>");
         code.Line($"public static {adapter} Base {{ get; }} = new {adapter}({Literal(ModelManifest.BaseMode)});");
-        foreach (ClientMember member in client.Adapters)
+        if (client.HasSwitcher)
+        {
+            string defaulted = client.DefaultMode == ModelManifest.AutoMode ? ", the default mode" : "";
+            code.Line();
+            code.Line($"/// <summary>The switcher{defaulted}: it reads the prompt and chooses who answers, the base or an adapter; the answer tells which.{MeasuredOf(ModelManifest.AutoMode)}</summary>");
+            code.Line($"public static {adapter} Auto {{ get; }} = new {adapter}({Literal(ModelManifest.AutoMode)});");
+        }
+
+        foreach (ClientAdapter member in client.Adapters)
         {
             code.Line();
             code.Line($"/// <summary>The adapter <c>{Xml(member.Name)}</c>{(member.Name == client.DefaultMode ? ", the default mode" : "")}.{MeasuredOf(member.Name)}</summary>");
             code.Line($"public static {adapter} {member.Identifier} {{ get; }} = new {adapter}({Literal(member.Name)});");
         }
 
-        EmitAll(adapter, ["Base", .. client.Adapters.Select(a => a.Identifier)], "All modes, the base first.");
+        EmitAll(adapter, ["Base", .. client.Adapters.Select(a => a.Identifier)], "All modes that answer, the base first.");
         code.Close();
     }
 
@@ -199,8 +212,9 @@ internal sealed class ClientEmitter
         code.Open("public static class Budgets");
         foreach (BudgetSettings member in client.Budgets)
         {
-            code.Line($"/// <summary>The budget <c>{Xml(member.Name)}</c>: {Number(member.Tokens)} tokens.</summary>");
-            code.Line($"public static {budget} {member.Identifier} {{ get; }} = new {budget}({Literal(member.Name)}, {Number(member.Tokens)});");
+            string tokens = member.Streams == 1 ? $"{Number(member.Tokens)} tokens" : $"{Number(member.Streams)} streams of {Number(member.Tokens)} tokens each, which vote";
+            code.Line($"/// <summary>The budget <c>{Xml(member.Name)}</c>: {tokens}.</summary>");
+            code.Line($"public static {budget} {member.Identifier} {{ get; }} = new {budget}({Literal(member.Name)}, {Number(member.Tokens)}, {Number(member.Streams)});");
             code.Line();
         }
 
@@ -227,7 +241,7 @@ internal sealed class ClientEmitter
 
                 internal {{adapter}}(string name) => this.name = name;
 
-                /// <summary>The adapter's name in the manifest, or <c>base</c>.</summary>
+                /// <summary>The adapter's name in the manifest, or <c>base</c>{{(client.HasSwitcher ? ", or <c>auto</c> for the switcher's choice" : "")}}.</summary>
                 public string Name => name ?? {{Literal(client.DefaultMode)}};
 
                 /// <inheritdoc/>
@@ -260,21 +274,26 @@ internal sealed class ClientEmitter
             public readonly struct {{budget}} : global::System.IEquatable<{{budget}}>
             {
                 private readonly string? name;
+                private readonly int votes;
 
-                internal {{budget}}(string name, int tokens)
+                internal {{budget}}(string name, int tokens, int streams)
                 {
                     this.name = name;
                     Tokens = tokens;
+                    votes = streams;
                 }
 
                 /// <summary>The budget's name in the manifest; empty for no budget.</summary>
                 public string Name => name ?? "";
 
-                /// <summary>Most tokens generated before the answer is forced; 0 for no budget.</summary>
+                /// <summary>Most tokens that each stream generates before its answer is forced; 0 for no budget.</summary>
                 public int Tokens { get; }
 
+                /// <summary>Independent answers that vote; 1 for no vote.</summary>
+                public int Streams => votes < 1 ? 1 : votes;
+
                 /// <inheritdoc/>
-                public bool Equals({{budget}} other) => Name == other.Name && Tokens == other.Tokens;
+                public bool Equals({{budget}} other) => Name == other.Name && Tokens == other.Tokens && Streams == other.Streams;
 
                 /// <inheritdoc/>
                 public override bool Equals(object? obj) => obj is {{budget}} other && Equals(other);
@@ -308,13 +327,21 @@ internal sealed class ClientEmitter
                 "The answer as a number.",
                 $"{Runtime}.AnswerParser.ParseNumber(Text)",
                 $"{Runtime}.AnswerParser.TryParseNumber(Text, out value)"),
-            AnswerType.Choice => (choice, "The answer as one of the choices.", $"Choices[{Runtime}.AnswerParser.ParseChoice(Text, ChoiceTexts)]", ""),
+            AnswerType.Choice => (
+                choice,
+                "The answer as one of the choices.",
+                $"Choices[{Runtime}.AnswerParser.ParseChoice(Text, ChoiceTexts)]",
+                ""),
             _ => ("string", "The answer without surrounding white space.", $"{Runtime}.AnswerParser.ParseText(Text)", ""),
         };
+        string parseVote = parse.Replace("(Text", "(ballots[i].Text");
         code.Line();
         code.Line($"/// <summary>An answer of <see cref=\"{model}\"/>.</summary>");
         code.Line(GeneratedCode);
         code.Open($"public sealed class {answer}");
+        code.Line($"private readonly global::System.Collections.Generic.IReadOnlyList<{Runtime}.Vote> ballots;");
+        code.Line($"private {vote}[]? votes;");
+        code.Line();
         if (client.Answer.Type == AnswerType.Choice) EmitChoiceTable();
         code.Line($$"""
             /// <summary>Reads a result, such as the last update of a stream.</summary>
@@ -326,6 +353,8 @@ internal sealed class ClientEmitter
                 Adapter = new {{adapter}}(result.Mode);
                 Usage = result.Usage;
                 Finish = result.Finish;
+                Confidence = result.Confidence;{{(client.HasSwitcher ? "\n    Routing = result.Routing;" : "")}}
+                ballots = result.Votes;
             }
 
             """);
@@ -349,6 +378,41 @@ internal sealed class ClientEmitter
 
             /// <summary>Why generation ended.</summary>
             public {{Runtime}}.FinishReason Finish { get; }
+
+            /// <summary>
+            /// Estimated probability that the answer is right, 0 to 1: the winner's share of the votes{{(client.Adapters.Any(a => a.HasVerifier) ? ", weighed by the verifier" : "")}}.
+            /// Null where nothing was there to judge by: one stream, and no verifier.
+            /// </summary>
+            public double? Confidence { get; }
+
+            """);
+        if (client.HasSwitcher)
+        {
+            code.Line($$"""
+                /// <summary>What the switcher chose, and by which score; null where the request named the mode.</summary>
+                public {{Runtime}}.Routing? Routing { get; }
+
+                """);
+        }
+
+        string format = client.Answer.Type == AnswerType.Text ? "" : $"\n/// <exception cref=\"{Runtime}.AnswerFormatException\">The result is of another model: a vote is no such answer.</exception>";
+        code.Line($$"""
+            /// <summary>The different answers of all streams, the winner first; empty where there was no vote.</summary>{{format}}
+            public global::System.Collections.Generic.IReadOnlyList<{{vote}}> Votes
+            {
+                get
+                {
+                    if (votes is null)
+                    {
+                        var read = new {{vote}}[ballots.Count];
+                        for (int i = 0; i < read.Length; i++)
+                            read[i] = new {{vote}}({{parseVote}}, ballots[i].Streams, ballots[i].Weight, ballots[i].Confidence);
+                        votes = read;
+                    }
+
+                    return votes;
+                }
+            }
 
             """);
         if (client.Answer.Type == AnswerType.Choice)
@@ -376,6 +440,27 @@ internal sealed class ClientEmitter
 
         code.Line("/// <inheritdoc/>").Line("public override string ToString() => Text;");
         code.Close();
+    }
+
+    private void EmitVote()
+    {
+        string type = client.Answer.Type switch
+        {
+            AnswerType.Integer => "int",
+            AnswerType.Number => "double",
+            AnswerType.Choice => choice,
+            _ => "string",
+        };
+        code.Line();
+        code.Line($$"""
+            /// <summary>One answer that streams of <see cref="{{model}}"/> voted for.</summary>
+            /// <param name="Value">The answer.</param>
+            /// <param name="Streams">Streams that gave it.</param>
+            /// <param name="Weight">Sum of their weights: {{(client.Adapters.Any(a => a.HasVerifier) ? "the verifier's probabilities, or 1 each in a majority vote" : "1 each")}}.</param>
+            /// <param name="Confidence">Estimated probability that it is right, 0 to 1.</param>
+            {{GeneratedCode}}
+            public sealed record {{vote}}({{type}} Value, int Streams, double Weight, double Confidence);
+            """);
     }
 
     private void EmitChoiceTable()
@@ -434,10 +519,27 @@ internal sealed class ClientEmitter
                 /// <summary>The mode. Default: <c>{{Xml(client.DefaultMode)}}</c>.</summary>
                 public {{adapter}} Adapter { get; init; }
 
-                /// <summary>Most tokens before the answer is forced; null (default) = none.</summary>
+                /// <summary>Most tokens before the answer is forced, and how many streams vote; null (default) = no limit, one stream.</summary>
                 public {{budget}}? Budget { get; init; }
 
-                /// <summary>How the next token is chosen. Default: greedy.</summary>
+                /// <summary>Independent answers that vote; null (default) = as the budget says, without one 1.</summary>
+                public int? Streams { get; init; }
+
+                /// <summary>How streams vote and when they stop early. Default: a vote{{(client.Adapters.Any(a => a.HasVerifier) ? " weighted by the verifier" : "")}}, no early stopping.</summary>
+                public {{Runtime}}.VotingOptions Voting { get; init; } = {{Runtime}}.VotingOptions.Default;
+
+            """);
+        if (client.HasSwitcher)
+        {
+            code.Line($$"""
+                    /// <summary>Least probability of needing to reason at which the switcher chooses an adapter, 0 (always) to 1; null (default) = the manifest's. Named modes do not look at it.</summary>
+                    public double? SwitcherThreshold { get; init; }
+
+                """);
+        }
+
+        code.Line($$"""
+                /// <summary>How the next token is chosen. Default: greedy; several streams are sampled.</summary>
                 public {{Runtime}}.SamplingOptions Sampling { get; init; } = {{Runtime}}.SamplingOptions.Greedy;
 
                 /// <summary>Most tokens to generate; generation simply ends there. Null (default) = as many as the context holds.</summary>
@@ -451,6 +553,8 @@ internal sealed class ClientEmitter
                     Turns = Turns,
                     Mode = Adapter.Name,
                     Budget = Budget is { Tokens: > 0 } budget ? budget.Tokens : null,
+                    Streams = Streams ?? Budget?.Streams ?? 1,
+                    Voting = Voting,{{(client.HasSwitcher ? "\n        SwitcherThreshold = SwitcherThreshold," : "")}}
                     Sampling = Sampling,
                     MaxTokens = MaxTokens,
                     Stop = Stop,

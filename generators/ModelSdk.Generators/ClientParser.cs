@@ -79,9 +79,10 @@ internal static class ClientParser
         path.Substring(path.LastIndexOfAny(['/', '\\']) + 1),
         manifest.Name,
         manifest.DefaultMode,
-        new(manifest.Adapters.Select(a => new ClientMember(a.Name, a.Identifier))),
+        new(manifest.Adapters.Select(a => new ClientAdapter(a.Name, a.Identifier, a.Verifier is not null))),
+        manifest.Switcher is not null,
         manifest.Budgets,
-        manifest.Answer);
+        new AnswerSettings { Type = manifest.Answer.Type, Choices = manifest.Answer.Choices });
 
     private static ManifestDiagnostic Unreadable(string path, ManifestSeverity severity) =>
         new(DiagnosticCodes.FileUnreadable, severity, "The C# compiler cannot read this file as text; check its encoding (UTF-8) and permissions.", path, 1, 1, 1, 1);

@@ -60,6 +60,9 @@ internal static class Descriptors
     private static readonly DiagnosticDescriptor InvalidHubReference = new(
         DiagnosticCodes.InvalidHubReference, "A hub reference is not valid", "{0}", Category, DiagnosticSeverity.Error, isEnabledByDefault: true, helpLinkUri: DiagnosticCodes.DocumentationPage + "#mdl1017");
 
+    private static readonly DiagnosticDescriptor RequiresSetting = new(
+        DiagnosticCodes.RequiresSetting, "A setting needs another that is off", "{0}", Category, DiagnosticSeverity.Error, isEnabledByDefault: true, helpLinkUri: DiagnosticCodes.DocumentationPage + "#mdl1019");
+
     private static readonly DiagnosticDescriptor FileUnreadable = new(
         DiagnosticCodes.FileUnreadable, "A file cannot be read", "{0}", Category, DiagnosticSeverity.Error, isEnabledByDefault: true, helpLinkUri: DiagnosticCodes.DocumentationPage + "#mdl1022");
 
@@ -88,6 +91,7 @@ internal static class Descriptors
         InvalidTemplate,
         ConflictingProperties,
         InvalidHubReference,
+        RequiresSetting,
         FileUnreadable,
         InvalidLock,
         DuplicateClient,

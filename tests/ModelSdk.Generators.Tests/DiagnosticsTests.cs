@@ -16,6 +16,19 @@ public class DiagnosticsTests
         Generate.From("""{ "base": "base", "context": 512, "budgets": { "huge": 4000 } }""").Reports("MDL1013", "/app/tutor.model.json: (0,55)-(0,59)");
 
     [Fact]
+    public void A_default_that_needs_a_switcher_is_reported_at_its_value() =>
+        Generate.From("""{ "base": "base", "default": "auto" }""").Reports("MDL1019", "/app/tutor.model.json: (0,29)-(0,35)");
+
+    [Fact]
+    public void Every_code_that_parsing_reports_has_a_descriptor()
+    {
+        string[] fromFiles = ["MDL1018", "MDL1020", "MDL1021", "MDL1023", "MDL1024"];
+        IEnumerable<string> manifestCodes = ModelSdk.Manifest.DiagnosticCodes.All.Select(i => i.Code).Where(c => c.StartsWith("MDL1", StringComparison.Ordinal));
+
+        Assert.Equal([.. manifestCodes.Except(fromFiles), "MDL6101"], Descriptors.All.Select(d => d.Id).Order());
+    }
+
+    [Fact]
     public void A_manifest_with_an_error_generates_no_client() =>
         Assert.Empty(Generate.From("""{ "base": "base", "seed": "x" }""").Sources);
 

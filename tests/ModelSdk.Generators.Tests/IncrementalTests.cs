@@ -50,6 +50,38 @@ public class IncrementalTests
         AssertOutputsUntouched(generated);
     }
 
+    [Theory]
+    [InlineData("\"steps\": 40", "\"steps\": 41, \"klReference\": \"base\"")]
+    [InlineData("\"budget\": { \"budgets\": [64, 128], \"steps\": 40 }, ", "")]
+    [InlineData("\"verifier\": { \"steps\": 100 }", "\"verifier\": { \"lora\": true }")]
+    [InlineData("\"threshold\": 0.5", "\"threshold\": 0.3, \"hidden\": 4")]
+    [InlineData("\"tolerance\": 0.01", "\"tolerance\": 0.1")]
+    [InlineData("\"minVerifierAuc\": 0.7", "\"minAccuracy\": 0.5")]
+    [InlineData("\"context\": 1024,", "\"context\": 1024, \"grader\": { \"command\": [\"python3\", \"grade.py\"] },")]
+    public void Training_and_measuring_settings_generate_nothing(string before, string after)
+    {
+        Assert.Contains(before, Manifests.Solver, StringComparison.Ordinal);
+        Generate generated = Generate.From([new TestFile("/app/solver.model.json", Manifests.Solver), Other]).Edit(Manifests.Solver.Replace(before, after, StringComparison.Ordinal));
+
+        Assert.Empty(generated.Diagnostics);
+        Assert.Contains(IncrementalStepRunReason.Modified, generated.Reasons(TrackingNames.ManifestTexts));
+        AssertOutputsUntouched(generated);
+    }
+
+    [Theory]
+    [InlineData("\"streams\": 8 }", "\"streams\": 4 }", "4 streams of 128 tokens")]
+    [InlineData(", \"verifier\": { \"steps\": 100 }", ", \"verifier\": { }", "new string[] { \"steps\" }")]
+    [InlineData("\"sketch\": { \"train\": \"b.jsonl\" }", "\"sketch\": { \"train\": \"b.jsonl\", \"verifier\": {} }", "new string[] { \"steps\", \"sketch\" }")]
+    [InlineData("\"default\": \"auto\"", "\"default\": \"steps\"", "in the default mode, <c>steps</c>")]
+    public void What_the_client_shows_is_generated_anew(string before, string after, string shown)
+    {
+        Assert.Contains(before, Manifests.Solver, StringComparison.Ordinal);
+        Generate generated = Generate.From([new TestFile("/app/solver.model.json", Manifests.Solver), Other]).Edit(Manifests.Solver.Replace(before, after, StringComparison.Ordinal));
+
+        Assert.Contains(shown, generated.Sources["SolverModel.g.cs"], StringComparison.Ordinal);
+        generated.Compiles();
+    }
+
     [Fact]
     public void Renaming_a_budget_generates_that_client_alone()
     {

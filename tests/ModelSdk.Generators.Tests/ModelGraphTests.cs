@@ -17,6 +17,7 @@ public class ModelGraphTests
         [
             new TestFile("/app/tutor.model.json", Manifests.Tutor),
             new TestFile("/app/judge.model.json", Manifests.Judge),
+            new TestFile("/app/solver.model.json", Manifests.Solver),
             new TestFile("/app/broken.model.json", """{ "base": 1 }"""),
             TestFile.Lock("/app/tutor.model.lock.json", Manifests.TutorLock),
         ]);

@@ -10,7 +10,7 @@ public class NamesTests
     private static readonly string[] Odd =
     [
         "class", "record", "namespace", "value", "async", "await", "var", "nameof", "field", "Tokens", "Name", "Tutor", "TutorModel", "tutor-adapter",
-        "TutorBudget", "System", "global", "ModelSdk", "object", "int", "1", "8k", "42", "_", "__", "a_b", "a.b", "a b", "ä", "数学", "Ünïcode", "ﬁ", "ª", "²", "e\u0301",
+        "TutorBudget", "TutorVote", "votes", "ballots", "Vote", "Routing", "SwitcherThreshold", "auto-mode", "System", "global", "ModelSdk", "object", "int", "1", "8k", "42", "_", "__", "a_b", "a.b", "a b", "ä", "数学", "Ünïcode", "ﬁ", "ª", "²", "e\u0301",
         "𝒳", "😀", "x😀y", "\"", "\\", "\\u0041", "a\nb", "*/", "//", "</c>", "<see/>", "&amp;", "{0}", "$", "@x", "#if", "", " ", "null", "default", "this",
         "equals", "to-string", "all", "base", "adapters", "get type", "value__", "WithCancellation", "Choices", "ChoiceTexts", "con", "nul.txt", "com1", "lpt9.x", "..", ".", "a.",
     ];
@@ -82,8 +82,9 @@ public class NamesTests
         {
           {{(name.Length > 0 ? $"\"name\": {Json(name)}," : "")}}
           "base": "base",
-          "adapters": { {{string.Join(", ", adapters.Select(a => Json(a) + ": { \"train\": \"t.jsonl\" }"))}} },
-          "budgets": { {{string.Join(", ", budgets.Select(b => Json(b) + ": 7"))}} },
+          "adapters": { {{string.Join(", ", adapters.Select(a => Json(a) + ": { \"train\": \"t.jsonl\", \"verifier\": {} }"))}} },
+          {{(adapters.Length > 0 ? "\"switcher\": { \"train\": \"s.jsonl\" }," : "")}}
+          "budgets": { {{string.Join(", ", budgets.Select((b, i) => $"{Json(b)}: {{ \"tokens\": 7, \"streams\": {1 + (i % 64)} }}"))}} },
           "answer": { "type": "choice", "choices": [{{string.Join(", ", choices.Select(Json))}}] }
         }
         """;

@@ -48,6 +48,132 @@ public class RunTests
                 """).Compiles();
 
     [Fact]
+    public void Everything_that_the_manifests_page_shows_of_votes_compiles() =>
+        Generate.From(
+            [new TestFile("/app/solver.model.json", Manifests.Solver)],
+            code: """
+                using System;
+                using System.Threading.Tasks;
+                using ModelSdk.Runtime;
+                namespace App;
+                public static class Use
+                {
+                    public static async Task Ask(SolverModel solver)
+                    {
+                        SolverAnswer answer = await solver.AnswerAsync("?", SolverModel.Adapters.Auto, SolverModel.Budgets.Vote);
+                        if (answer.Confidence is < 0.8) Console.WriteLine($"Not sure: {answer.Value}");
+                        foreach (SolverVote vote in answer.Votes) Console.WriteLine($"{vote.Value}: {vote.Streams} streams, {vote.Weight:0.00}, {vote.Confidence:P0}");
+                        double first = answer.Votes[0].Value;
+                        if (answer.Routing is { } routing) Console.WriteLine($"{routing.Mode} at {routing.Score:0.00}");
+                        answer = await solver.AnswerAsync(new SolverRequest("?") { Streams = 4, Voting = new VotingOptions { StopWhenDecided = 0.95, Concurrency = 2 }, SwitcherThreshold = 0.3 });
+                    }
+                }
+                """).Compiles();
+
+    [Fact]
+    public void Without_a_switcher_there_is_nothing_to_route()
+    {
+        Generate generated = Generate.From(Manifests.Tutor, code: "class Use { object a = App.TutorModel.Adapters.Auto; object? b(App.TutorAnswer x) => x.Routing; object c = new App.TutorRequest(\"?\") { SwitcherThreshold = 0.5 }; }");
+
+        Assert.Equal(["CS0117", "CS0117", "CS1061"], generated.CompilerDiagnostics.Select(d => d.Id).Order());
+    }
+
+    [Fact]
+    public void The_switchers_choice_is_a_mode_and_can_be_the_default()
+    {
+        Assembly app = Generate.From(Manifests.Solver, "/app/solver.model.json").Compiles();
+
+        object auto = Static(app, "App.SolverModel+Adapters", "Auto");
+        Assert.Equal("auto", auto.ToString());
+        Assert.Equal(auto, Activator.CreateInstance(app.GetType("App.SolverAdapter")!));
+        Assert.Equal(["base", "steps", "sketch"], CastAll(Static(app, "App.SolverModel+Adapters", "All")).Select(a => a.ToString()));
+    }
+
+    [Fact]
+    public void A_budget_with_streams_asks_for_them_and_a_request_can_ask_for_others()
+    {
+        Assembly app = Generate.From(Manifests.Solver, "/app/solver.model.json").Compiles();
+        object budget = Static(app, "App.SolverModel+Budgets", "Vote");
+        Assert.Equal((128, 8), (Get(budget, "Tokens"), Get(budget, "Streams")));
+        Assert.Equal(1, Get(Static(app, "App.SolverModel+Budgets", "Short"), "Streams"));
+        Assert.Equal(1, Get(Activator.CreateInstance(app.GetType("App.SolverBudget")!)!, "Streams"));
+        Assert.NotEqual(budget, Static(app, "App.SolverModel+Budgets", "Short"));
+
+        Type type = app.GetType("App.SolverRequest")!;
+        object request = Activator.CreateInstance(type, "Why?")!;
+        ReasoningRequest Build() => (ReasoningRequest)type.GetMethod("ToRequest", BindingFlags.Instance | BindingFlags.NonPublic)!.Invoke(request, null)!;
+        Assert.Equal((1, VotingOptions.Default, null, "auto"), (Build().Streams, Build().Voting, Build().SwitcherThreshold, Build().Mode));
+
+        type.GetProperty("Budget")!.SetValue(request, budget);
+        Assert.Equal((8, 128), (Build().Streams, Build().Budget));
+
+        type.GetProperty("Streams")!.SetValue(request, 3);
+        type.GetProperty("SwitcherThreshold")!.SetValue(request, 0.25);
+        var voting = new VotingOptions { Weighted = false };
+        type.GetProperty("Voting")!.SetValue(request, voting);
+        Assert.Equal((3, voting, 0.25), (Build().Streams, Build().Voting, Build().SwitcherThreshold));
+    }
+
+    [Fact]
+    public void An_answer_has_confidence_votes_and_routing()
+    {
+        Assembly app = Generate.From(Manifests.Solver, "/app/solver.model.json").Compiles();
+        object answer = Activator.CreateInstance(
+            app.GetType("App.SolverAnswer")!,
+            new ReasoningResult("16", "think", "steps", new Usage(5, 5, 0, 7, 2, 128, false) { Streams = 3 }, FinishReason.Stop)
+            {
+                Confidence = 0.75,
+                Votes = [new Vote("16", 2, 1.5, 0.75), new Vote("2.5", 1, 0.25, 0.125)],
+                Routing = new Routing(0.9, 0.5, "steps"),
+            })!;
+
+        Assert.Equal(0.75, Get(answer, "Confidence"));
+        Assert.Equal((16.0, 2, 1.5, 0.75), (Get(Vote(answer, 0), "Value"), Get(Vote(answer, 0), "Streams"), Get(Vote(answer, 0), "Weight"), Get(Vote(answer, 0), "Confidence")));
+        Assert.Equal((2.5, 1, 0.25, 0.125), (Get(Vote(answer, 1), "Value"), Get(Vote(answer, 1), "Streams"), Get(Vote(answer, 1), "Weight"), Get(Vote(answer, 1), "Confidence")));
+        Assert.Equal(2, CastAll(Get(answer, "Votes")).Count());
+        Assert.Equal(new Routing(0.9, 0.5, "steps"), Get(answer, "Routing"));
+        Assert.Equal(Static(app, "App.SolverModel+Adapters", "Steps"), Get(answer, "Adapter"));
+    }
+
+    [Theory]
+    [InlineData("\"text\"", "Paris", "Paris")]
+    [InlineData("\"integer\"", "16", 16)]
+    [InlineData("\"number\"", "2.5", 2.5)]
+    public void Votes_have_the_answers_type(string type, string text, object value)
+    {
+        Assembly app = Generate.From($$"""{ "base": "b", "answer": {{type}} }""").Compiles();
+        object answer = Activator.CreateInstance(app.GetType("App.TutorAnswer")!, Voted(text))!;
+
+        Assert.Equal(value, Get(Vote(answer, 0), "Value"));
+    }
+
+    [Fact]
+    public void Votes_for_choices_are_enum_members()
+    {
+        Assembly app = Generate.From(Manifests.Judge).Compiles();
+
+        Assert.Equal("No", Get(Vote(Activator.CreateInstance(app.GetType("App.ClaimJudgeAnswer")!, Voted("no"))!, 0), "Value").ToString());
+    }
+
+    [Fact]
+    public void One_stream_without_a_verifier_has_no_votes_and_no_confidence()
+    {
+        object answer = Answer(Generate.From(Manifests.Tutor).Compiles(), "App.TutorAnswer", "16");
+
+        Assert.Null(answer.GetType().GetProperty("Confidence")!.GetValue(answer));
+        Assert.Empty(CastAll(Get(answer, "Votes")));
+    }
+
+    [Fact]
+    public void Votes_of_another_model_throw_when_they_are_read_and_not_before()
+    {
+        object answer = Activator.CreateInstance(Generate.From(Manifests.Tutor).Compiles().GetType("App.TutorAnswer")!, Voted("Paris"))!;
+
+        Assert.Equal("Paris", answer.ToString());
+        Assert.IsType<AnswerFormatException>(Assert.Throws<TargetInvocationException>(() => Get(answer, "Votes")).InnerException);
+    }
+
+    [Fact]
     public void Budgets_and_adapters_carry_the_manifests_names_and_tokens()
     {
         Assembly app = Generate.From(Manifests.Tutor).Compiles();
@@ -160,6 +286,11 @@ public class RunTests
         Activator.CreateInstance(
             app.GetType(type)!,
             new ReasoningResult(text, "think", app.GetType("App.TutorModel+Adapters")?.GetProperty("Arithmetic") is null ? "base" : "arithmetic", new Usage(5, 5, 0, 7, 2, null, false), FinishReason.Stop))!;
+
+    private static ReasoningResult Voted(string text) =>
+        new(text, null, "base", new Usage(5, 5, 0, 7, 2, null, false), FinishReason.Stop) { Confidence = 1, Votes = [new Vote(text, 2, 2, 1)] };
+
+    private static object Vote(object answer, int index) => CastAll(Get(answer, "Votes")).ElementAt(index);
 
     private static object Static(Assembly app, string type, string property) => app.GetType(type)!.GetProperty(property)!.GetValue(null)!;
 

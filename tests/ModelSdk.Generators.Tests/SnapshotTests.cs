@@ -24,6 +24,12 @@ public partial class SnapshotTests
     public void A_client_with_two_adapters_mapped_names_and_choices() =>
         Matches("ClaimJudgeModel", Generate.From(Manifests.Judge, "C:\\repo\\judge.model.json", "Contoso.Claims"));
 
+    [Fact]
+    public void A_client_with_a_switcher_a_verifier_and_votes() =>
+        Matches(
+            "SolverModel",
+            Generate.From([new TestFile("/app/solver.model.json", Manifests.Solver), TestFile.Lock("/app/solver.model.lock.json", Manifests.SolverLock)], "Solve"));
+
     private static void Matches(string name, Generate generated, [CallerFilePath] string testFile = "")
     {
         generated.Compiles();

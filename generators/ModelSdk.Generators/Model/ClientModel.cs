@@ -10,18 +10,20 @@ namespace ModelSdk.Generators.Model;
 /// <param name="Name">The model's name in PascalCase.</param>
 /// <param name="DefaultMode">The mode used when the caller names none.</param>
 /// <param name="Adapters">The reasoning modes.</param>
+/// <param name="HasSwitcher">Whether a switcher can choose the mode.</param>
 /// <param name="Budgets">The named budgets.</param>
 /// <param name="Answer">The type of an answer.</param>
 internal sealed record ClientModel(
     string ManifestFile,
     string Name,
     string DefaultMode,
-    EquatableArray<ClientMember> Adapters,
+    EquatableArray<ClientAdapter> Adapters,
+    bool HasSwitcher,
     EquatableArray<BudgetSettings> Budgets,
     AnswerSettings Answer)
 {
     public string ClassName => Name + "Model";
 }
 
-/// <summary>A named thing and the C# member that stands for it.</summary>
-internal sealed record ClientMember(string Name, string Identifier);
+/// <summary>A reasoning mode, the C# member that stands for it, and whether a verifier judges its answers.</summary>
+internal sealed record ClientAdapter(string Name, string Identifier, bool HasVerifier);

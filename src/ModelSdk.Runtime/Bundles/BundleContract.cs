@@ -6,14 +6,18 @@ namespace ModelSdk.Runtime.Bundles;
 /// <param name="Name">The model's name.</param>
 /// <param name="Adapters">Adapter names.</param>
 /// <param name="DefaultMode">Mode used when the caller names none.</param>
-/// <param name="Budgets">Budgets with their tokens.</param>
+/// <param name="Budgets">Budgets with their tokens and streams.</param>
 /// <param name="Answer">Type of the answer.</param>
+/// <param name="Switcher">Whether the client offers the mode "auto".</param>
+/// <param name="Verifiers">Names of the adapters whose answers a verifier judges; null = none.</param>
 public sealed record BundleContract(
     string Name,
     IReadOnlyList<string> Adapters,
     string DefaultMode,
     IReadOnlyList<BundleBudget> Budgets,
-    BundleAnswer Answer)
+    BundleAnswer Answer,
+    bool Switcher = false,
+    IReadOnlyList<string>? Verifiers = null)
 {
     /// <summary>Checks that a bundle keeps this contract.</summary>
     /// <param name="manifest">The bundle's manifest.</param>
@@ -39,6 +43,12 @@ public sealed record BundleContract(
         string[] expected = [.. Adapters.Order(StringComparer.Ordinal)];
         if (!bundled.SequenceEqual(expected))
             return $"its adapters are [{string.Join(", ", bundled)}], the client's are [{string.Join(", ", expected)}].";
+        if (manifest.Switcher is not null != Switcher)
+            return Switcher ? "it has no switcher, and the client's mode \"auto\" needs one." : "it has a switcher, of which the client does not know.";
+        string[] bundledVerifiers = [.. manifest.Adapters.Where(a => a.Verifier is not null).Select(a => a.Name).Order(StringComparer.Ordinal)];
+        string[] expectedVerifiers = [.. (Verifiers ?? []).Order(StringComparer.Ordinal)];
+        if (!bundledVerifiers.SequenceEqual(expectedVerifiers))
+            return $"its verifiers are of [{string.Join(", ", bundledVerifiers)}], the client's of [{string.Join(", ", expectedVerifiers)}].";
         if (manifest.DefaultMode != DefaultMode)
             return $"its default mode is \"{manifest.DefaultMode}\", the client's is \"{DefaultMode}\".";
         string[] bundledBudgets = [.. manifest.Budgets.Select(Describe).Order(StringComparer.Ordinal)];
@@ -50,7 +60,9 @@ public sealed record BundleContract(
         return null;
     }
 
-    private static string Describe(BundleBudget budget) => string.Create(System.Globalization.CultureInfo.InvariantCulture, $"{budget.Name}={budget.Tokens}");
+    private static string Describe(BundleBudget budget) => string.Create(
+        System.Globalization.CultureInfo.InvariantCulture,
+        $"{budget.Name}={(budget.Streams == 1 ? "" : $"{budget.Streams}x")}{budget.Tokens}");
 
     private static string Describe(BundleAnswer answer) =>
         answer.Choices is { Count: > 0 } choices ? $"{answer.Type} ({string.Join(", ", choices)})" : answer.Type;

@@ -175,7 +175,38 @@ public sealed class BundleTests : IDisposable
             (contract with { Adapters = ["arithmetic", "poetry"] }, "poetry"),
             (contract with { DefaultMode = "base" }, "default mode"),
             (contract with { Budgets = [new("long", 65), new("short", 12)] }, "long=65"),
+            (contract with { Budgets = [new("long", 64, 8), new("short", 12)] }, "long=8x64"),
+            (contract with { Switcher = true }, "no switcher"),
+            (contract with { Verifiers = ["arithmetic"] }, "of [arithmetic]"),
             (contract with { Answer = new BundleAnswer("choice", ["yes", "no"]) }, "choice (yes, no)"),
+        })
+        {
+            BundleException error = Assert.Throws<BundleException>(() => wrong.Check(manifest, _bundle));
+            Assert.Equal("MDL5108", error.Code);
+            Assert.Contains(named, error.Message, StringComparison.Ordinal);
+        }
+    }
+
+    [Fact]
+    public void A_bundle_has_the_switcher_verifiers_and_streams_that_the_client_shows()
+    {
+        BundleManifest plain = BundleManifest.Read(_bundle);
+        BundleManifest manifest = plain with
+        {
+            Switcher = new BundleSwitcher("prefill.onnx", ["base", "arithmetic"], 128, 0.5, 0.5),
+            Adapters = [plain.Adapters[0] with { Verifier = new BundleVerifierHead("v.onnx", "v.bin", "Right?") }],
+            DefaultMode = "auto",
+            Budgets = [new("vote", 64, 8)],
+        };
+        BundleContract contract = new("Tiny", ["arithmetic"], "auto", [new("vote", 64, 8)], new BundleAnswer("integer"), Switcher: true, Verifiers: ["arithmetic"]);
+        contract.Check(manifest, _bundle);
+
+        foreach ((BundleContract wrong, string named) in new (BundleContract, string)[]
+        {
+            (contract with { Switcher = false }, "has a switcher"),
+            (contract with { Verifiers = null }, "verifiers are of [arithmetic]"),
+            (contract with { Budgets = [new("vote", 64)] }, "vote=8x64"),
+            (contract with { DefaultMode = "arithmetic" }, "\"auto\""),
         })
         {
             BundleException error = Assert.Throws<BundleException>(() => wrong.Check(manifest, _bundle));
