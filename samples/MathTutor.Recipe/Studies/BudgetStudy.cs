@@ -4,8 +4,12 @@ using MathTutor.Recipe.World;
 using ModelSdk.Manifest;
 using ModelSdk.Onnx.Adapters;
 using ModelSdk.Onnx.Checkpoints;
+using ModelSdk.Onnx.Graphs;
 using ModelSdk.Onnx.Quantization;
+using ModelSdk.Onnx.Rollouts;
+using ModelSdk.Runtime;
 using ModelSdk.Runtime.Bundles;
+using ModelSdk.Runtime.Decoding;
 using ModelSdk.Runtime.Text;
 using ModelSdk.Training;
 
@@ -20,6 +24,9 @@ internal sealed class BudgetStudy : IDisposable
     /// <summary>Most tokens of an answer: three checks of the deepest problem need 340.</summary>
     private const int MaxTokens = 400;
 
+    /// <summary>Most tokens of a forced answer, as in the sample's bundle.</summary>
+    private const int AnswerTokens = 16;
+
     private readonly Checkpoint _checkpoint;
     private readonly TransformerConfig _config;
     private readonly QuantizedModel _model;
@@ -31,6 +38,7 @@ internal sealed class BudgetStudy : IDisposable
     private readonly string _train;
     private readonly string _work;
     private readonly GrpoDataset _test;
+    private readonly OutputFormat _format;
     private readonly Action<string> _log;
 
     public BudgetStudy(string sample, string workFolder, int questions, Action<string> log)
@@ -45,6 +53,7 @@ internal sealed class BudgetStudy : IDisposable
         _generationPrompt = _tokenizer.Encode(_template.GenerationPrompt);
         _ends = [_tokenizer.TokenId("<|im_end|>")!.Value];
         _train = Path.Combine(sample, "data", "train.jsonl");
+        _format = new OutputFormat(_tokenizer, new BundlePrompt(null, _prompt.Budget, _prompt.ThinkOpen, _prompt.ThinkClose, _prompt.ForceAnswer), AnswerTokens, _ends, _config.VocabularySize);
         _test = Fresh(questions);
     }
 
@@ -73,28 +82,45 @@ internal sealed class BudgetStudy : IDisposable
     {
         GrpoDataset data = GrpoDataset.Encode(_train, TrainingData.Read(_train), _tokenizer, _template, _prompt, adapter.Budget!, _config.MaxPositions);
         var clock = Stopwatch.StartNew();
-        using Transformer model = Transformer.Load(_config, _model.ReadDequantized, compute: ComputeOptions.Full);
-        GrpoResult result = GrpoRecipe.Run(_config, _model.ReadDequantized, data, new GrpoOptions { Adapter = adapter, Seed = seed }, start, (policy, prompts, temperature, cancellation) =>
+        using RolloutEngine? engine = adapter.Masked ? Engine(start) : null;
+        using Transformer? model = adapter.Masked ? null : Transformer.Load(_config, _model.ReadDequantized, compute: ComputeOptions.Full);
+        // The deployed engine shares prompts that the base encodes; an adapter without the mask cannot, so Torch samples it.
+        RolloutSampler sampler = engine is not null ? EngineRollouts.Of(engine, _generationPrompt) : (policy, prompts, temperature, cancellation) =>
         {
-            using var decoder = new TorchDecoder(model, policy, adapter.Masked);
+            using var decoder = new TorchDecoder(model!, policy, masked: false);
             return decoder.Sample(prompts, _generationPrompt, _ends, temperature, cancellation: cancellation);
-        }, Grade, new Each(s => _log(string.Create(CultureInfo.InvariantCulture, $"  {s.Step}/{s.Steps} reward {s.Reward:0.000} right {100 * s.Accuracy:0.0}% tokens {s.MeanTokens:0.0} within {100 * s.WithinBudget:0.0}% kl {s.Kl:0.0000} loss {s.Loss:0.0000} norm {s.GradientNorm:0.000} flat {100 * s.ZeroDeviation:0}% clipped {100 * s.Clipped:0.00}% disagreement {s.LogProbDisagreement:0.0000}, {s.RolloutTokensPerSecond:0} and {s.TrainingTokensPerSecond:0} tokens/s, {clock.Elapsed.TotalSeconds:0} s"))));
+        };
+        GrpoResult result = GrpoRecipe.Run(_config, _model.ReadDequantized, data, new GrpoOptions { Adapter = adapter, Seed = seed }, start, sampler, Grade, new Each(s => _log(string.Create(CultureInfo.InvariantCulture, $"  {s.Step}/{s.Steps} reward {s.Reward:0.000} right {100 * s.Accuracy:0.0}% tokens {s.MeanTokens:0.0} within {100 * s.WithinBudget:0.0}% kl {s.Kl:0.0000} loss {s.Loss:0.0000} norm {s.GradientNorm:0.000} flat {100 * s.ZeroDeviation:0}% clipped {100 * s.Clipped:0.00}% disagreement {s.LogProbDisagreement:0.0000}, {s.RolloutTokensPerSecond:0} and {s.TrainingTokensPerSecond:0} tokens/s, {clock.Elapsed.TotalSeconds:0} s"))));
         _log(string.Create(CultureInfo.InvariantCulture, $"budget forcing: {clock.Elapsed.TotalSeconds:0} s"));
         return result.Adapter;
     }
 
-    /// <summary>Accuracy and length: greedy and sampled, with no budget and with each of those given.</summary>
-    public void Measure(string name, LoraAdapter adapter, bool masked, IReadOnlyList<int> budgets, double temperature)
+    /// <summary>Accuracy and length: greedy and sampled, with no budget and with each of those stated; then under hard budgets.</summary>
+    public void Measure(string name, LoraAdapter adapter, bool masked, IReadOnlyList<int> budgets, double temperature, IReadOnlyList<int> hardBudgets)
     {
-        using Transformer model = Transformer.Load(_config, _model.ReadDequantized, compute: ComputeOptions.Full);
-        using var decoder = new TorchDecoder(model, adapter, masked);
+        using RolloutEngine? engine = masked ? Engine(adapter) : null;
+        using Transformer? model = masked ? null : Transformer.Load(_config, _model.ReadDequantized, compute: ComputeOptions.Full);
+        using TorchDecoder? decoder = model is null ? null : new TorchDecoder(model, adapter, masked: false);
+        IReadOnlyList<(int[] Tokens, bool Ended)> Decode(int[][] prompts, double at, int? hard) => engine is not null
+            ? [.. engine.Sample([.. prompts.Select((p, i) => new BatchPrompt(p, 1, hard, (ulong)i))], new BatchOptions(_generationPrompt, new SamplingOptions { Temperature = at }, MaxTokens))
+                .Select(s => (s.Ended ? s.Tokens[..^1] : s.Tokens, s.Ended || s.Forced))]
+            : at == 0
+                ? [.. decoder!.Decode(prompts, _generationPrompt, _ends, MaxTokens).Select(d => (d.Tokens, d.Ended))]
+                : [.. decoder!.Sample([.. prompts.Select((p, i) => new RolloutPrompt(p, 1, MaxTokens, (ulong)i))], _generationPrompt, _ends, at).Select(r => (r.Ended ? r.Tokens[..^1] : r.Tokens, r.Ended))];
         foreach (int? budget in (int?[])[null, .. budgets])
         {
             int[][] prompts = [.. _test.Questions.Select(q => _test.Render(q, budget))];
-            Report($"{name} greedy", budget, [.. decoder.Decode(prompts, _generationPrompt, _ends, MaxTokens).Select(d => (d.Tokens, d.Ended))]);
-            Report(string.Create(CultureInfo.InvariantCulture, $"{name} T {temperature}"), budget, [.. decoder.Sample([.. prompts.Select((p, i) => new RolloutPrompt(p, 1, MaxTokens, (ulong)i))], _generationPrompt, _ends, temperature).Select(r => (r.Ended ? r.Tokens[..^1] : r.Tokens, r.Ended))]);
+            Report($"{name} greedy", budget, Decode(prompts, 0, null));
+            Report(string.Create(CultureInfo.InvariantCulture, $"{name} T {temperature}"), budget, Decode(prompts, temperature, null));
+        }
+
+        foreach (int hard in masked ? hardBudgets : [])
+        {
+            Report($"{name} greedy, cut", hard, Decode([.. _test.Questions.Select(q => _test.Render(q, hard))], 0, hard));
         }
     }
+
+    private RolloutEngine Engine(LoraAdapter adapter) => new(_model, Path.Combine(_work, "rollouts"), adapter, new GraphOptions { Context = _config.MaxPositions }, _format);
 
     /// <inheritdoc/>
     public void Dispose() => _checkpoint.Dispose();

@@ -42,17 +42,18 @@ internal static class BudgetStudyCommand
                 MaxTokens = Number("--max-tokens", 320),
             },
         };
-        int[] budgets = Numbers("--state", "128");
+        int[] budgets = Numbers("--state", "112");
+        int[] hard = option("--hard") is null ? [] : Numbers("--hard", "");
         double temperature = Real("--test-temperature", 0.7);
         foreach (int seed in Numbers("--seeds", "1"))
         {
             LoraAdapter start = study.FineTuned(adapter, Number("--sft-seed", seed));
             if (option("--measure-sft") != "off")
             {
-                study.Measure("sft", start, adapter.Masked, budgets, temperature);
+                study.Measure("sft", start, adapter.Masked, budgets, temperature, hard);
             }
 
-            study.Measure($"budget-forced seed {seed}", study.BudgetForced(adapter, start, seed), adapter.Masked, budgets, temperature);
+            study.Measure($"budget-forced seed {seed}", study.BudgetForced(adapter, start, seed), adapter.Masked, budgets, temperature, hard);
         }
     }
 }

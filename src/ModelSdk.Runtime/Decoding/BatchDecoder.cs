@@ -200,7 +200,7 @@ internal sealed class BatchDecoder : IDisposable
             }
 
             SamplingOptions sampling = options.Sampling with { Seed = SequenceSeed.Of(prompt.Seed, place.Sample) };
-            StreamState state = new(format, sampling, context - _prompt.Length, prompt.Budget, options.MaxTokens);
+            StreamState state = new(format, sampling, context - _prompt.Length, prompt.Budget, Math.Min(prompt.MaxTokens ?? int.MaxValue, options.MaxTokens));
             _live.Add(new Live(place.Prompt, place.Sample, _rows.Add(_prompt), state, new SequenceRecorder(options.Sampling, _scratch)));
         }
 

@@ -5,4 +5,5 @@ namespace ModelSdk.Runtime.Decoding;
 /// <param name="Samples">Sequences to generate.</param>
 /// <param name="Budget">Generated tokens after which the answer is forced, as <see cref="ReasoningRequest.Budget"/>; null = no cut. It is not stated here: the prompt does that.</param>
 /// <param name="Seed">Seeds the samples: each sequence has a generator of its own, seeded from this and the sample's index. Unused when greedy.</param>
-public sealed record BatchPrompt(int[] Tokens, int Samples, int? Budget, ulong Seed);
+/// <param name="MaxTokens">Most tokens to generate in its sequences, where that is fewer than <see cref="BatchOptions.MaxTokens"/>; null = as there.</param>
+public sealed record BatchPrompt(int[] Tokens, int Samples, int? Budget, ulong Seed, int? MaxTokens = null);
