@@ -30,13 +30,13 @@ internal sealed unsafe class BatchCache : IDisposable
         _config = config;
         Capacity = capacity;
         _chunk = Math.Min(chunk, context);
-        _memory = new KeyValueMemory(config, capacity, context);
+        _memory = new KeyValueMemory(config, Even(capacity), context);
 
         // Inputs and outputs of a pass: token ids, positions of the logits, lengths, logits.
-        long idBytes = Aligned((long)Math.Max(_chunk, capacity) * sizeof(long));
-        long positionBytes = Aligned((long)capacity * sizeof(long));
-        long lengthBytes = Aligned((long)capacity * sizeof(int));
-        long logitBytes = Aligned((long)capacity * config.VocabularySize * sizeof(float));
+        long idBytes = Aligned((long)Math.Max(_chunk, Even(capacity)) * sizeof(long));
+        long positionBytes = Aligned((long)Even(capacity) * sizeof(long));
+        long lengthBytes = Aligned((long)Even(capacity) * sizeof(int));
+        long logitBytes = Aligned((long)Even(capacity) * config.VocabularySize * sizeof(float));
         _scratch = NativeMemory.AlignedAlloc((nuint)(idBytes + positionBytes + lengthBytes + logitBytes + Alignment * 2), Alignment);
         byte* at = (byte*)_scratch;
         long* ids = (long*)at;
@@ -146,8 +146,18 @@ internal sealed unsafe class BatchCache : IDisposable
             total = Math.Max(total, row.Length + 1);
         }
 
+        // Products take rows in pairs, and a last odd one by another kernel that rounds differently. With an even count a row's bits do not
+        // depend on what stands beside it: a row that nobody holds fills up.
+        int passed = Even(_rows.Count);
+        if (passed > _rows.Count)
+        {
+            _buffers.Ids[_rows.Count] = 0;
+            _buffers.Positions[_rows.Count] = _rows.Count;
+            _buffers.Lengths[_rows.Count] = 0;
+        }
+
         *_buffers.Total = total;
-        Binding(graph, 0, _rows.Count, _buffers.Logits).RunStep();
+        Binding(graph, 0, passed, _buffers.Logits).RunStep();
         foreach (BatchRow row in _rows)
             row.Length++;
     }
@@ -225,6 +235,8 @@ internal sealed unsafe class BatchCache : IDisposable
     private float* LogitsPointer(int row) => _buffers.Logits + (long)row * _config.VocabularySize;
 
     private Span<float> LogitsAt(int row) => new(LogitsPointer(row), _config.VocabularySize);
+
+    private static int Even(int rows) => (rows + 1) / 2 * 2;
 
     private static long Aligned(long bytes) => (bytes + Alignment - 1) / Alignment * Alignment;
 }
