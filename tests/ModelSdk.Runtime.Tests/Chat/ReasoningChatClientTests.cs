@@ -61,6 +61,30 @@ public class ReasoningChatClientTests
     }
 
     [Fact]
+    public async Task Options_and_named_budgets_ask_for_streams()
+    {
+        await using ScriptedModel scripted = await ScriptedModel.Load(
+            ScriptedModel.Endless, change: b => b with { Budgets = [new("short", 12), new("vote", 9, 4)] });
+        using IChatClient chat = scripted.Model.AsChatClient();
+
+        ChatResponse named = await chat.GetResponseAsync("q", new ChatOptions { AdditionalProperties = new() { ["budget"] = "vote" } }, Cancel);
+        ChatResponse both = await chat.GetResponseAsync("q", new ChatOptions { AdditionalProperties = new() { ["budget"] = "vote", ["streams"] = 2 } }, Cancel);
+        ChatResponse number = await chat.GetResponseAsync("q", new ChatOptions { AdditionalProperties = new() { ["budget"] = "short", ["streams"] = "3" } }, Cancel);
+
+        Assert.Equal((4 * 9L, "7"), (named.Usage!.ReasoningTokenCount!.Value, named.Text));
+        Assert.Equal(2 * 9L, both.Usage!.ReasoningTokenCount!.Value);
+        Assert.Equal(3 * 12L, number.Usage!.ReasoningTokenCount!.Value);
+        Assert.Equal(1.0, named.AdditionalProperties!["confidence"]);
+        Assert.Equal(4, Assert.IsType<ReasoningResult>(named.RawRepresentation).Votes[0].Streams);
+        Assert.Null((await chat.GetResponseAsync("q", new ChatOptions { MaxOutputTokens = 4 }, Cancel)).AdditionalProperties);
+
+        List<ChatResponseUpdate> updates = [];
+        await foreach (ChatResponseUpdate update in chat.GetStreamingResponseAsync("q", new ChatOptions { AdditionalProperties = new() { ["budget"] = "vote" } }, Cancel))
+            updates.Add(update);
+        Assert.Equal(("7", 1.0), (updates.ToChatResponse().Text, updates[^1].AdditionalProperties!["confidence"]));
+    }
+
+    [Fact]
     public async Task Messages_and_instructions_become_turns()
     {
         await using ScriptedModel scripted = await ScriptedModel.Load([ScriptedModel.Thinker]);
@@ -105,6 +129,9 @@ public class ReasoningChatClientTests
         await Assert.ThrowsAsync<InvalidRequestException>(() => chat.GetResponseAsync("q", new ChatOptions { Tools = [AIFunctionFactory.Create(() => 1, "one")] }, Cancel));
         await Assert.ThrowsAsync<InvalidRequestException>(() => chat.GetResponseAsync([new ChatMessage(ChatRole.User, [new DataContent(new byte[] { 1 }, "image/png")])], cancellationToken: Cancel));
         await Assert.ThrowsAsync<InvalidRequestException>(() => chat.GetResponseAsync("q", new ChatOptions { AdditionalProperties = new() { ["budget"] = "huge" } }, Cancel));
+        await Assert.ThrowsAsync<InvalidRequestException>(() => chat.GetResponseAsync("q", new ChatOptions { AdditionalProperties = new() { ["streams"] = "many" } }, Cancel));
+        await Assert.ThrowsAsync<InvalidRequestException>(() => chat.GetResponseAsync("q", new ChatOptions { AdditionalProperties = new() { ["streams"] = 0 } }, Cancel));
+        await Assert.ThrowsAsync<InvalidRequestException>(() => chat.GetResponseAsync("q", new ChatOptions { ModelId = "auto" }, Cancel));
         await Assert.ThrowsAsync<UnknownAdapterException>(() => chat.GetResponseAsync("q", new ChatOptions { ModelId = "poetry" }, Cancel));
     }
 
