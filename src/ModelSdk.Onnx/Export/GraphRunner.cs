@@ -35,12 +35,54 @@ internal sealed class GraphRunner : IDisposable
 
     public TransformerConfig Config { get; }
 
+    /// <summary>Width of "logits".</summary>
+    private int Outputs => _session.OutputMetadata["logits"].Dimensions[1];
+
     /// <summary>Runs one call and returns the logits of the chosen positions, [P, V].</summary>
     /// <param name="ids">Tokens, [B, S], B = the cache's rows; rows with fewer are padded on the right.</param>
     /// <param name="lengths">Tokens of each row after this call, [B].</param>
     /// <param name="positions">Indices into the flattened [B*S] positions, [P].</param>
     /// <param name="cache">Read and appended to.</param>
     public float[] Run(ReadOnlySpan<int> ids, ReadOnlySpan<int> lengths, ReadOnlySpan<int> positions, KeyValueCache cache)
+    {
+        using OrtValue positionValue = OrtValue.CreateTensorValueFromMemory(Widen(positions), [positions.Length]);
+        var logits = new float[(long)positions.Length * Outputs];
+        using OrtValue logitsValue = OrtValue.CreateTensorValueFromMemory(logits, [positions.Length, Outputs]);
+        Run(ids, lengths, cache, [("logits_positions", positionValue)], [("logits", logitsValue)]);
+        return logits;
+    }
+
+    /// <summary>Runs the graph that encodes prompts.</summary>
+    /// <param name="ids">Tokens of one row, [S].</param>
+    /// <param name="length">Its tokens after this call.</param>
+    /// <param name="weights">Weight of each token's hidden state, [S].</param>
+    /// <param name="state">What is added, [D].</param>
+    /// <param name="cache">Read and appended to.</param>
+    /// <returns>The pooled hidden state [D] and the head's outputs [M].</returns>
+    public (float[] Pooled, float[] Logits) Pool(ReadOnlySpan<int> ids, int length, float[] weights, float[] state, KeyValueCache cache)
+    {
+        var pooled = new float[Config.HiddenSize];
+        var logits = new float[_session.OutputMetadata["switcher_logits"].Dimensions[1]];
+        using OrtValue weightValue = OrtValue.CreateTensorValueFromMemory(weights, [1, weights.Length]);
+        using OrtValue stateValue = OrtValue.CreateTensorValueFromMemory(state, [1, state.Length]);
+        using OrtValue pooledValue = OrtValue.CreateTensorValueFromMemory(pooled, [1, pooled.Length]);
+        using OrtValue logitsValue = OrtValue.CreateTensorValueFromMemory(logits, [1, logits.Length]);
+        Run(ids, [length], cache, [("switcher_weights", weightValue), ("switcher_state", stateValue)], [("switcher_pooled", pooledValue), ("switcher_logits", logitsValue)]);
+        return (pooled, logits);
+    }
+
+    public void Dispose()
+    {
+        _runOptions.Dispose();
+        _session.Dispose();
+    }
+
+    private void Run(
+        ReadOnlySpan<int> ids,
+        ReadOnlySpan<int> lengths,
+        KeyValueCache cache,
+        ReadOnlySpan<(string Name, OrtValue Value)> inputs,
+        ReadOnlySpan<(string Name, OrtValue Value)> outputs)
     {
         int rows = cache.Rows;
         int[] sequenceLengths = new int[rows];
@@ -54,16 +96,14 @@ internal sealed class GraphRunner : IDisposable
         using OrtValue idValue = OrtValue.CreateTensorValueFromMemory(Widen(ids), [rows, ids.Length / rows]);
         using OrtValue lengthValue = OrtValue.CreateTensorValueFromMemory(sequenceLengths, [rows]);
         using OrtValue totalValue = OrtValue.CreateTensorValueFromMemory(new[] { longest }, [1]);
-        using OrtValue positionValue = OrtValue.CreateTensorValueFromMemory(Widen(positions), [positions.Length]);
-        var logits = new float[(long)positions.Length * Config.VocabularySize];
-        using OrtValue logitsValue = OrtValue.CreateTensorValueFromMemory(logits, [positions.Length, Config.VocabularySize]);
-
         using OrtIoBinding binding = _session.CreateIoBinding();
         binding.BindInput("input_ids", idValue);
         binding.BindInput("seqlens_k", lengthValue);
         binding.BindInput("total_sequence_length", totalValue);
-        binding.BindInput("logits_positions", positionValue);
-        binding.BindOutput("logits", logitsValue);
+        foreach ((string name, OrtValue value) in inputs)
+            binding.BindInput(name, value);
+        foreach ((string name, OrtValue value) in outputs)
+            binding.BindOutput(name, value);
         foreach ((string name, OrtValue value) in _constants)
             binding.BindInput(name, value);
         for (int layer = 0; layer < cache.Layers.Count; layer++)
@@ -83,14 +123,6 @@ internal sealed class GraphRunner : IDisposable
         {
             throw new ExportException(DiagnosticCodes.ExportedGraphRejected, $"ONNX Runtime does not run the exported graph: {e.Message}", e);
         }
-
-        return logits;
-    }
-
-    public void Dispose()
-    {
-        _runOptions.Dispose();
-        _session.Dispose();
     }
 
     private static long[] Widen(ReadOnlySpan<int> values)

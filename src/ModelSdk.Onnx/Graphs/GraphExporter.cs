@@ -1,5 +1,6 @@
 using ModelSdk.Manifest;
 using ModelSdk.Onnx.Adapters;
+using ModelSdk.Onnx.Heads;
 using ModelSdk.Onnx.Quantization;
 using ModelSdk.Runtime.Bundles;
 
@@ -17,6 +18,9 @@ public static class GraphExporter
     /// <summary>File name of the base graph.</summary>
     public const string BaseGraphName = "base.onnx";
 
+    /// <summary>File name of the graph that encodes prompts for the switcher.</summary>
+    public const string PrefillGraphName = "prefill.onnx";
+
     /// <summary>File name of the graph for rollouts; it is never shipped.</summary>
     public const string RolloutGraphName = "rollout.onnx";
 
@@ -30,7 +34,7 @@ public static class GraphExporter
     {
         CheckContext(model, options);
         Directory.CreateDirectory(folder);
-        TransformerGraph.Build(model, options, BundleManifest.BaseMode, QuantizedModel.WeightsFileName, null)
+        TransformerGraph.Build(model, options, BundleManifest.BaseMode, QuantizedModel.WeightsFileName, new GraphParts())
             .Write(Path.Combine(folder, BaseGraphName), ProducerVersion);
         return BaseGraphName;
     }
@@ -52,9 +56,59 @@ public static class GraphExporter
         string weights = $"adapters/{name}/adapter.bin";
         Directory.CreateDirectory(Path.Combine(folder, "adapters", name));
         AdapterTensors tensors = AdapterTensors.Write(model, adapter, folder, weights);
-        TransformerGraph.Build(model, options, name, QuantizedModel.WeightsFileName, tensors)
+        TransformerGraph.Build(model, options, name, QuantizedModel.WeightsFileName, new GraphParts(tensors))
             .Write(Path.Combine(folder, graph), ProducerVersion);
         return new BundleAdapter(name, graph, weights, adapter.Rank, adapter.Alpha);
+    }
+
+    /// <summary>
+    /// Writes prefill.onnx, which encodes prompts as the base graph does and tells which mode should answer. It has neither logits_positions nor
+    /// logits. Further inputs, for B = 1: switcher_weights float [1, S], the weight of each token's hidden state; switcher_state float [1, D], what is
+    /// added. Outputs: switcher_pooled float [1, D] = weights x final hidden states + state; switcher_logits float [1, M], the head on it.
+    /// </summary>
+    /// <param name="model">Base weights.</param>
+    /// <param name="head">The switcher's head.</param>
+    /// <param name="options">Context and accuracy levels.</param>
+    /// <param name="folder">The bundle's folder; created when missing.</param>
+    /// <returns>The graph's path relative to <paramref name="folder"/>.</returns>
+    /// <exception cref="ExportException">MDL4013: the head does not fit; MDL4020: context too long.</exception>
+    public static string WritePrefill(QuantizedModel model, SwitcherHead head, GraphOptions options, string folder)
+    {
+        CheckContext(model, options);
+        head.Check();
+        if (head.InputSize != model.Architecture.HiddenSize)
+            throw new ExportException(DiagnosticCodes.HeadInvalid, $"The switcher's head reads {head.InputSize} numbers, the base's hidden state has {model.Architecture.HiddenSize}. Train the switcher on this base.");
+        Directory.CreateDirectory(folder);
+        TransformerGraph.Build(model, options, "prefill", QuantizedModel.WeightsFileName, new GraphParts(Switcher: head))
+            .Write(Path.Combine(folder, PrefillGraphName), ProducerVersion);
+        return PrefillGraphName;
+    }
+
+    /// <summary>
+    /// Writes NAME.verifier.onnx: the adapter's graph with the verifier's head in place of the LM head; its "logits" are [P, 1]. A verifier with a LoRA of
+    /// its own runs that one, written to adapters/NAME/verifier.bin; else the graph refers to the adapter's weights, written as <see cref="WriteAdapter"/> does.
+    /// </summary>
+    /// <param name="model">Base weights.</param>
+    /// <param name="adapter">The adapter in full precision.</param>
+    /// <param name="head">The verifier's head.</param>
+    /// <param name="name">The mode's name.</param>
+    /// <param name="prompt">The verification prompt.</param>
+    /// <param name="options">Context and accuracy levels.</param>
+    /// <param name="folder">The bundle's folder; created when missing.</param>
+    /// <exception cref="ExportException">MDL4013: the head does not fit; MDL4012: the LoRA does not fit; MDL4020: context too long.</exception>
+    public static BundleVerifierHead WriteVerifier(QuantizedModel model, LoraAdapter adapter, VerifierHead head, string name, string prompt, GraphOptions options, string folder)
+    {
+        CheckContext(model, options);
+        if (head.W.Length != model.Architecture.HiddenSize)
+            throw new ExportException(DiagnosticCodes.HeadInvalid, $"The verifier's head reads {head.W.Length} numbers, the base's hidden state has {model.Architecture.HiddenSize}. Train the verifier on this base.");
+        VerifierHead.CheckFinite("verifier", head.W, [head.Bias]);
+        string graph = $"{name}.verifier.onnx";
+        string weights = head.Lora is null ? $"adapters/{name}/adapter.bin" : $"adapters/{name}/verifier.bin";
+        Directory.CreateDirectory(Path.Combine(folder, "adapters", name));
+        AdapterTensors tensors = AdapterTensors.Write(model, head.Lora ?? adapter, folder, weights);
+        TransformerGraph.Build(model, options, $"{name}.verifier", QuantizedModel.WeightsFileName, new GraphParts(tensors, Verifier: head))
+            .Write(Path.Combine(folder, graph), ProducerVersion);
+        return new BundleVerifierHead(graph, weights, prompt);
     }
 
     /// <summary>
@@ -72,7 +126,7 @@ public static class GraphExporter
         CheckContext(model, options);
         Directory.CreateDirectory(folder);
         IReadOnlySet<string> linears = LoraInputs.Linears(model, targets);
-        TransformerGraph.Build(model, options, "rollout", QuantizedModel.WeightsFileName, null, linears)
+        TransformerGraph.Build(model, options, "rollout", QuantizedModel.WeightsFileName, new GraphParts(LoraInputs: linears))
             .Write(Path.Combine(folder, RolloutGraphName), ProducerVersion);
         return RolloutGraphName;
     }

@@ -77,6 +77,24 @@ internal sealed class OnnxGraph
         return name;
     }
 
+    /// <summary>A small constant of numbers inside the graph file.</summary>
+    /// <param name="name">Its name.</param>
+    /// <param name="values">Row-major.</param>
+    /// <param name="dims">Its shape.</param>
+    public string Constant(string name, ReadOnlySpan<float> values, params ReadOnlySpan<long> dims)
+    {
+        var proto = new TensorProto
+        {
+            Name = name,
+            DataType = (int)TensorProto.Types.DataType.Float,
+            RawData = ByteString.CopyFrom(MemoryMarshal.AsBytes(values)),
+        };
+        foreach (long dim in dims)
+            proto.Dims.Add(dim);
+        _graph.Initializer.Add(proto);
+        return name;
+    }
+
     /// <summary>An input that need not be given: a matrix with no elements stands for it.</summary>
     public void OptionalMatrix(string name, object rows, object columns)
     {

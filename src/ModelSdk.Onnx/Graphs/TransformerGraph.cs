@@ -1,4 +1,5 @@
 using ModelSdk.Manifest;
+using ModelSdk.Onnx.Heads;
 using ModelSdk.Onnx.Protobuf;
 using ModelSdk.Onnx.Quantization;
 using ModelSdk.Runtime.Bundles;
@@ -17,18 +18,16 @@ internal sealed class TransformerGraph
     private readonly TransformerConfig _config;
     private readonly GraphOptions _options;
     private readonly string _weightsLocation;
-    private readonly AdapterTensors? _adapter;
-    private readonly IReadOnlySet<string> _openLinears;
+    private readonly GraphParts _parts;
     private readonly OnnxGraph _graph;
 
-    private TransformerGraph(QuantizedModel model, GraphOptions options, string name, string weightsLocation, AdapterTensors? adapter, IReadOnlySet<string> openLinears)
+    private TransformerGraph(QuantizedModel model, GraphOptions options, string name, string weightsLocation, GraphParts parts)
     {
         _model = model;
         _config = model.Architecture;
         _options = options;
         _weightsLocation = weightsLocation;
-        _adapter = adapter;
-        _openLinears = openLinears;
+        _parts = parts;
         _graph = new OnnxGraph(name);
     }
 
@@ -37,11 +36,10 @@ internal sealed class TransformerGraph
     /// <param name="options">Context and accuracy levels.</param>
     /// <param name="name">The graph's name.</param>
     /// <param name="weightsLocation">weights.bin relative to the graph's folder.</param>
-    /// <param name="adapter">The adapter's tensors, or null for the base.</param>
-    /// <param name="openLinears">Fused linears whose LoRA is an input of the graph; see <see cref="LoraInputs"/>.</param>
-    public static OnnxGraph Build(QuantizedModel model, GraphOptions options, string name, string weightsLocation, AdapterTensors? adapter, IReadOnlySet<string>? openLinears = null)
+    /// <param name="parts">What it has beside the base's layers; none for the base with its LM head.</param>
+    public static OnnxGraph Build(QuantizedModel model, GraphOptions options, string name, string weightsLocation, GraphParts parts)
     {
-        var builder = new TransformerGraph(model, options, name, weightsLocation, adapter, openLinears ?? new HashSet<string>());
+        var builder = new TransformerGraph(model, options, name, weightsLocation, parts);
         builder.Build();
         return builder._graph;
     }
@@ -62,17 +60,61 @@ internal sealed class TransformerGraph
         }
 
         string flat = _graph.Node("Reshape", "", "positions.flat", [hidden, _graph.Constant("positions.shape", -1, _config.HiddenSize)]); // [B*S, D]
-        string chosen = _graph.Node("Gather", "", "positions.chosen", [flat, "logits_positions"], Int("axis", 0));                        // [P, D]
-        Product(TensorNames.Head, chosen, "logits", null);                                                                             // [P, V]
+        if (_parts.Switcher is { } switcher)
+        {
+            Switch(switcher, flat);
+            return;
+        }
+
+        string chosen = _graph.Node("Gather", "", _parts.Hidden ? "logits" : "positions.chosen", [flat, "logits_positions"], Int("axis", 0)); // [P, D]
+        if (_parts.Hidden)
+            return;
+        if (_parts.Verifier is { } verifier)
+            Dense("verifier", chosen, verifier.W, [verifier.Bias], "logits");                                                          // [P, 1]
+        else
+            Product(TensorNames.Head, chosen, "logits", null);                                                                         // [P, V]
     }
+
+    /// <summary>
+    /// The running average of chunks' means is linear in the hidden states, so the caller states each token's weight and the decayed
+    /// average so far, and the graph knows nothing of chunks.
+    /// </summary>
+    private void Switch(SwitcherHead head, string flat)
+    {
+        string part = _graph.Node("MatMul", "", "switcher.part", ["switcher_weights", flat]);                                             // [1, D]
+        string pooled = _graph.Node("Add", "", "switcher_pooled", [part, "switcher_state"]);                                              // [1, D]
+        string hidden = Dense("switcher.hidden", pooled, head.W1, head.B1, "switcher.hidden");                                            // [1, h]
+        string active = _graph.Node("Relu", "", "switcher.active", [hidden]);
+        Dense("switcher.output", active, head.W2, head.B2, "switcher_logits");                                                            // [1, M]
+    }
+
+    /// <summary>x W^T + b of a small head whose weights lie in the graph file.</summary>
+    private string Dense(string name, string input, float[] weight, float[] bias, string output) => _graph.Node("Gemm", "", output,
+        [
+            input,
+            _graph.Constant(name + ".weight", weight, bias.Length, weight.Length / bias.Length),
+            _graph.Constant(name + ".bias", bias, (long)bias.Length),
+        ],
+        Int("transB", 1));
 
     private void DeclareInputs()
     {
         _graph.Input("input_ids", DataType.Int64, "B", "S");
         _graph.Input("seqlens_k", DataType.Int32, "B");
         _graph.Input("total_sequence_length", DataType.Int32, 1);
-        _graph.Input("logits_positions", DataType.Int64, "P");
-        _graph.Output("logits", DataType.Float, "P", _config.VocabularySize);
+        if (_parts.Switcher is { } switcher)
+        {
+            _graph.Input("switcher_weights", DataType.Float, 1, "B*S");
+            _graph.Input("switcher_state", DataType.Float, 1, _config.HiddenSize);
+            _graph.Output("switcher_pooled", DataType.Float, 1, _config.HiddenSize);
+            _graph.Output("switcher_logits", DataType.Float, 1, switcher.B2.Length);
+        }
+        else
+        {
+            _graph.Input("logits_positions", DataType.Int64, "P");
+            _graph.Output("logits", DataType.Float, "P", _parts.Outputs(_config));
+        }
+
         for (int layer = 0; layer < _config.Layers; layer++)
         {
             _graph.Input($"past_key_values.{layer}.key", DataType.Float, "B", _config.KeyValueHeads, "MAX", _config.HeadSize);
@@ -131,11 +173,11 @@ internal sealed class TransformerGraph
         string name = Layer(layer, module);
         string main = Product(name + ".weight", input, name, bias is null ? null : Stored(bias));
         string up;
-        if (_adapter?.Find(name) is { } lora)
+        if (_parts.Adapter?.Find(name) is { } lora)
         {
             up = Product(lora.B, Product(lora.A, input, name + ".lora_A"), name + ".lora_B");
         }
-        else if (_openLinears.Contains(name))
+        else if (_parts.LoraInputs?.Contains(name) == true)
         {
             QuantizedWeight part = _model.Weights.First(w => w.Data == name + ".weight");
             _graph.OptionalMatrix(LoraInputs.A(name), part.Columns, name + ".rank");

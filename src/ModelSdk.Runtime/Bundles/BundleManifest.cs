@@ -114,7 +114,7 @@ public sealed record BundleAdapter(string Name, string Graph, string Weights, in
 
 /// <summary>The verifier of an adapter's answers (paper, section 5): the verification prompt is appended to the answer, and the graph's one output is read after its last token.</summary>
 /// <param name="Graph">Relative path of the graph; its "logits" are [P, 1], the logit of the answer being right.</param>
-/// <param name="Weights">Relative path of the head's weights, and of its LoRA where it has one of its own.</param>
+/// <param name="Weights">Relative path of the LoRA that it runs: the adapter's, or one of its own. The head itself lies in the graph.</param>
 /// <param name="Prompt">Text appended after the answer, special tokens included.</param>
 public sealed record BundleVerifierHead(string Graph, string Weights, string Prompt);
 

@@ -12,7 +12,10 @@ internal sealed class ReferenceTransformer(TransformerConfig config, Func<string
     private readonly Dictionary<string, float[]> cache = [];
 
     /// <summary>Logits of every position, [T][V].</summary>
-    public double[][] Forward(int[] ids)
+    public double[][] Forward(int[] ids) => Linear(Hidden(ids), "lm_head");
+
+    /// <summary>Hidden states behind the final norm, [T][D].</summary>
+    public double[][] Hidden(int[] ids)
     {
         int d = config.HiddenSize;
         double[][] x = [.. ids.Select(id => Read("model.embed_tokens.weight").AsSpan(id * d, d).ToArray().Select(v => (double)v).ToArray())];
@@ -28,7 +31,7 @@ internal sealed class ReferenceTransformer(TransformerConfig config, Func<string
             x = Add(x, Linear(product, $"{name}.mlp.down_proj"));
         }
 
-        return Linear(Norm(x, "model.norm.weight"), "lm_head");
+        return Norm(x, "model.norm.weight");
     }
 
     private double[][] Attention(double[][] h, string name)
