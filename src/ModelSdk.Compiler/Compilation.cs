@@ -1,4 +1,5 @@
 using System.Text.Json.Nodes;
+using ModelSdk.Compiler.Evaluation;
 using ModelSdk.Compiler.Logging;
 using ModelSdk.Compiler.Reports;
 using ModelSdk.Compiler.Stages;
@@ -44,10 +45,14 @@ public sealed record StageReport(string Name, string? Adapter, double Seconds, b
 /// <summary>What a compile gave.</summary>
 /// <param name="Stages">The stages that were run or found.</param>
 /// <param name="InputsDigest">Digest of everything that was read.</param>
-/// <param name="BundleFolder">The bundle; null when the compile stopped before it.</param>
+/// <param name="BundleFolder">The bundle; null when the compile stopped before it, or a gate does not hold.</param>
 /// <param name="BundleDigest">Its digest; null as well.</param>
 /// <param name="Report">report.json; null as well.</param>
-public sealed record CompileResult(IReadOnlyList<StageReport> Stages, string InputsDigest, string? BundleFolder, string? BundleDigest, JsonObject? Report);
+public sealed record CompileResult(IReadOnlyList<StageReport> Stages, string InputsDigest, string? BundleFolder, string? BundleDigest, JsonObject? Report)
+{
+    /// <summary>The manifest's gates, judged; empty when it has none, or when the compile stopped before they could be. One that does not hold is an error in the log, and no bundle is made.</summary>
+    public IReadOnlyList<GateResult> Gates { get; init; } = [];
+}
 
 /// <summary>A compile from top to bottom: each stage is read from the store, or made and put there.</summary>
 public sealed class Compilation
@@ -65,7 +70,7 @@ public sealed class Compilation
     }
 
     /// <summary>Compiles a manifest. Findings about the manifest and its files go to the log.</summary>
-    /// <returns>Null when the log got errors.</returns>
+    /// <returns>Null when the inputs have errors. A gate that does not hold is an error in the log as well, but what was made until then is told.</returns>
     /// <exception cref="ModelSdkException">Any other error that the user can do something about.</exception>
     /// <exception cref="OperationCanceledException">Cancelled; long stages left a checkpoint.</exception>
     public static Task<CompileResult?> RunAsync(CompileRequest request, CompilerLog log, CancellationToken cancellationToken)
@@ -117,7 +122,40 @@ public sealed class Compilation
             return Stopped();
         }
 
-        StoreEntry exported = await RunStageAsync(plan.Export, (folders, progress) => ExportStage.Run(inputs, resolved, quantized, trained, folders, progress, _cancellationToken)).ConfigureAwait(false);
+        // What is shipped of each adapter: what budget forcing made of it, or what sft left.
+        List<StoreEntry> shipped = [.. trained];
+        foreach (PlannedStage stage in plan.Budget)
+        {
+            int i = plan.Sft.ToList().FindIndex(s => s.Adapter == stage.Adapter);
+            shipped[i] = await RunStageAsync(stage, (folders, progress) => BudgetStage.Run(inputs, inputs.Manifest.Adapters[i], resolved, quantized, trained[i], folders, progress, _cancellationToken)).ConfigureAwait(false);
+        }
+
+        if (_request.Through == StageNames.Budget)
+        {
+            return Stopped();
+        }
+
+        StoreEntry? switcher = plan.Switcher is null
+            ? null
+            : await RunStageAsync(plan.Switcher, (folders, progress) => SwitcherStage.Run(inputs, resolved, quantized, folders, progress, _cancellationToken)).ConfigureAwait(false);
+        if (_request.Through == StageNames.Switcher)
+        {
+            return Stopped();
+        }
+
+        Dictionary<string, StoreEntry> verifiers = new(StringComparer.Ordinal);
+        foreach (PlannedStage stage in plan.Verifier)
+        {
+            int i = plan.Sft.ToList().FindIndex(s => s.Adapter == stage.Adapter);
+            verifiers[stage.Adapter!] = await RunStageAsync(stage, (folders, progress) => VerifierStage.Run(inputs, inputs.Manifest.Adapters[i], resolved, quantized, shipped[i], folders, progress, _cancellationToken)).ConfigureAwait(false);
+        }
+
+        if (_request.Through == StageNames.Verifier)
+        {
+            return Stopped();
+        }
+
+        StoreEntry exported = await RunStageAsync(plan.Export, (folders, progress) => ExportStage.Run(inputs, resolved, quantized, shipped, switcher, verifiers, folders, progress, _cancellationToken)).ConfigureAwait(false);
         if (_request.Through == StageNames.Export)
         {
             return Stopped();
@@ -125,15 +163,18 @@ public sealed class Compilation
 
         StoreEntry? evaluated = plan.Evaluate is null
             ? null
-            : await RunStageAsync(plan.Evaluate, (folders, progress) => EvaluateStage.RunAsync(inputs, resolved, quantized, trained, exported, folders, progress, _cancellationToken)).ConfigureAwait(false);
-        if (_request.Through == StageNames.Evaluate)
+            : await RunStageAsync(plan.Evaluate, (folders, progress) => EvaluateStage.RunAsync(inputs, resolved, quantized, trained, shipped, exported, folders, progress, _cancellationToken)).ConfigureAwait(false);
+        EvaluationResults? results = evaluated is null ? null : EvaluationResults.Read(evaluated.File(EvaluationResults.FileName));
+        IReadOnlyList<GateResult> gates = Gates.Judge(inputs, results, _log);
+        if (_request.Through == StageNames.Evaluate || gates.Any(g => !g.Passed))
         {
-            return Stopped();
+            return Stopped() with { Gates = gates };
         }
 
         StoreEntry bundle = await RunStageAsync(plan.Bundle, (folders, progress) => BundleStage.Run(inputs, resolved, quantized, exported, evaluated, folders, progress)).ConfigureAwait(false);
         BundleManifest manifest = BundleManifest.Read(bundle.Folder);
-        JsonObject report = ReportJson.Create(inputs, plan, manifest, _reports, trained, exported, evaluated);
+        StageEntries entries = new(trained, shipped, switcher, verifiers, exported, evaluated);
+        JsonObject report = ReportJson.Create(inputs, plan, manifest, _reports, entries, gates);
         if (_request.Output is not null)
         {
             await BundlePublisher.PublishAsync(
@@ -155,7 +196,7 @@ public sealed class Compilation
 
         string folder = _request.Output is null ? bundle.Folder : Path.GetFullPath(_request.Output);
         _log.BundleWritten(manifest.Name, manifest.Digest, folder, ReportHeadline.Of(report));
-        return new CompileResult(_reports, plan.InputsDigest, folder, manifest.Digest, report);
+        return new CompileResult(_reports, plan.InputsDigest, folder, manifest.Digest, report) { Gates = gates };
     }
 
     private Task<StoreEntry> RunStageAsync(PlannedStage stage, Action<StageFolders, Action<string, double>> produce) =>

@@ -43,19 +43,49 @@ public sealed class CompileInputs
     /// <summary>Training data by adapter name.</summary>
     public required IReadOnlyDictionary<string, InputFile> Training { get; init; }
 
+    /// <summary>Questions of budget forcing by adapter name; adapters without it are missing.</summary>
+    public required IReadOnlyDictionary<string, InputFile> Budget { get; init; }
+
+    /// <summary>Questions of the verifier by adapter name; adapters without one are missing.</summary>
+    public required IReadOnlyDictionary<string, InputFile> Verifier { get; init; }
+
+    /// <summary>The switcher's training data; null without a switcher.</summary>
+    public required InputFile? Switcher { get; init; }
+
     /// <summary>Evaluation data; null when the manifest names none.</summary>
     public required InputFile? Evaluation { get; init; }
+
+    /// <summary>Questions for parallel streams; null when they are not measured.</summary>
+    public required InputFile? Streams { get; init; }
+
+    /// <summary>Mixed questions that measure the switcher; null when it is not measured.</summary>
+    public required InputFile? Routing { get; init; }
+
+    /// <summary>Files that the grader's command names, beside the manifest: its program or script. Part of every key that grades.</summary>
+    public required IReadOnlyList<InputFile> Grader { get; init; }
 
     /// <summary>Tokens of KV cache.</summary>
     public int Context => Manifest.ContextFor(Architecture.MaxPositions);
 
-    /// <summary>Every file, for resolve and for the lock.</summary>
+    /// <summary>Whether prompts with a stated budget are measured: where the manifest asks for it, or trains for it.</summary>
+    public bool StatesBudget => Manifest is { Evaluation: not null, StatedBudget: not null, Adapters.Count: > 0 }
+        && (Manifest.Evaluation.Budget is not null || Manifest.Adapters.Any(a => a.Budget is not null));
+
+    /// <summary>The model's modes: the base, then the adapters.</summary>
+    public IReadOnlyList<string> Modes => [ModelManifest.BaseMode, .. Manifest.Adapters.Select(a => a.Name)];
+
+    /// <summary>How expected answers are read; null when a program grades, which alone knows.</summary>
+    internal AnswerSettings? ReadableAnswer => Manifest.Grader is null ? Manifest.Answer : null;
+
+    /// <summary>Every data file and file of the base, for resolve.</summary>
     public IEnumerable<InputFile> All =>
     [
         .. Base.Values.OrderBy(f => f.Name, StringComparer.Ordinal),
         .. Weights,
         .. Training.OrderBy(t => t.Key, StringComparer.Ordinal).Select(t => t.Value),
-        .. Evaluation is null ? [] : new[] { Evaluation },
+        .. Budget.OrderBy(t => t.Key, StringComparer.Ordinal).Select(t => t.Value),
+        .. Verifier.OrderBy(t => t.Key, StringComparer.Ordinal).Select(t => t.Value),
+        .. ((InputFile?[])[Switcher, Evaluation, Streams, Routing]).OfType<InputFile>(),
     ];
 
     /// <summary>Parses the manifest, checks the files that it names, and hashes them. Findings go to the log.</summary>
@@ -111,9 +141,19 @@ public sealed class CompileInputs
             Base = BaseFiles
                 .Where(name => File.Exists(Path.Combine(baseFolder, name)))
                 .ToDictionary(name => name, name => Hash("base/" + name, Path.Combine(baseFolder, name)), StringComparer.Ordinal),
-            Training = manifest.Adapters.ToDictionary(a => a.Name, a => Hash($"adapters/{a.Name}/train", Path.GetFullPath(Path.Combine(folder, a.Train))), StringComparer.Ordinal),
-            Evaluation = manifest.Evaluation is null ? null : Hash("evaluation/data", Path.GetFullPath(Path.Combine(folder, manifest.Evaluation.Data))),
+            Training = manifest.Adapters.ToDictionary(a => a.Name, a => Data($"adapters/{a.Name}/train", a.Train), StringComparer.Ordinal),
+            Budget = manifest.Adapters.Where(a => a.Budget is not null).ToDictionary(a => a.Name, a => Data($"adapters/{a.Name}/budget/data", a.BudgetData!), StringComparer.Ordinal),
+            Verifier = manifest.Adapters.Where(a => a.Verifier is not null).ToDictionary(a => a.Name, a => Data($"adapters/{a.Name}/verifier/data", a.VerifierData!), StringComparer.Ordinal),
+            Switcher = manifest.Switcher is null ? null : Data("switcher/train", manifest.Switcher.Train),
+            Evaluation = manifest.Evaluation is null ? null : Data("evaluation/data", manifest.Evaluation.Data),
+            Streams = manifest.Evaluation is { Streams.Count: > 0 } measured && manifest.Adapters.Count > 0 ? Data("evaluation/streamData", measured.StreamData ?? measured.Data) : null,
+            Routing = manifest is { Switcher: not null, Evaluation.SwitcherData: string mixed } ? Data("evaluation/switcherData", mixed) : null,
+            Grader = manifest.Grader is null
+                ? []
+                : [.. manifest.Grader.Command.Select((part, i) => (part, i)).Where(p => File.Exists(Path.Combine(folder, p.part))).Select(p => Data($"grader/command/{p.i}", p.part))],
         };
+
+        InputFile Data(string name, string path) => Hash(name, Path.GetFullPath(Path.Combine(folder, path)));
     }
 
     private static string ReadManifest(string path)

@@ -24,6 +24,15 @@ public sealed class CompilePlan
     /// <summary>Trains one adapter, in the manifest's order.</summary>
     public required IReadOnlyList<PlannedStage> Sft { get; init; }
 
+    /// <summary>Shortens one adapter's reasoning, in the manifest's order; adapters without budget forcing are missing.</summary>
+    public required IReadOnlyList<PlannedStage> Budget { get; init; }
+
+    /// <summary>Trains the switcher; null when the manifest has none.</summary>
+    public required PlannedStage? Switcher { get; init; }
+
+    /// <summary>Trains the verifier of one adapter, in the manifest's order; adapters without one are missing.</summary>
+    public required IReadOnlyList<PlannedStage> Verifier { get; init; }
+
     /// <summary>Writes and verifies the graphs.</summary>
     public required PlannedStage Export { get; init; }
 
@@ -34,7 +43,10 @@ public sealed class CompilePlan
     public required PlannedStage Bundle { get; init; }
 
     /// <summary>All steps in the order in which they run.</summary>
-    public IEnumerable<PlannedStage> Stages => [Resolve, Quantize, .. Sft, Export, .. Evaluate is null ? [] : new[] { Evaluate }, Bundle];
+    public IEnumerable<PlannedStage> Stages =>
+    [
+        Resolve, Quantize, .. Sft, .. Budget, .. Switcher is null ? [] : new[] { Switcher }, .. Verifier, Export, .. Evaluate is null ? [] : new[] { Evaluate }, Bundle,
+    ];
 
     /// <summary>The digest of everything the compile reads: what the lock file records.</summary>
     public string InputsDigest => "sha256:" + Bundle.Key.Hash;
@@ -46,13 +58,28 @@ public sealed class CompilePlan
         StageKey resolve = ResolveStage.Key(inputs);
         StageKey quantize = QuantizeStage.Key(inputs);
         List<PlannedStage> sft = [.. inputs.Manifest.Adapters.Select(a => new PlannedStage(StageNames.Sft, a.Name, SftStage.Key(inputs, a, quantize)))];
-        StageKey export = ExportStage.Key(inputs, quantize, sft);
+        List<PlannedStage> budget =
+        [
+            .. inputs.Manifest.Adapters.Zip(sft).Where(p => p.First.Budget is not null)
+                .Select(p => new PlannedStage(StageNames.Budget, p.First.Name, BudgetStage.Key(inputs, p.First, p.Second.Key))),
+        ];
+        List<PlannedStage> shipped = [.. sft.Select(s => budget.Find(b => b.Adapter == s.Adapter) ?? s)];
+        PlannedStage? switcher = inputs.Switcher is null ? null : new PlannedStage(StageNames.Switcher, null, SwitcherStage.Key(inputs, quantize));
+        List<PlannedStage> verifier =
+        [
+            .. inputs.Manifest.Adapters.Zip(shipped).Where(p => p.First.Verifier is not null)
+                .Select(p => new PlannedStage(StageNames.Verifier, p.First.Name, VerifierStage.Key(inputs, p.First, p.Second.Key))),
+        ];
+        StageKey export = ExportStage.Key(inputs, quantize, shipped, switcher?.Key, verifier);
         StageKey? evaluate = inputs.Evaluation is null ? null : EvaluateStage.Key(inputs, export);
         return new CompilePlan
         {
             Resolve = new PlannedStage(StageNames.Resolve, null, resolve),
             Quantize = new PlannedStage(StageNames.Quantize, null, quantize),
             Sft = sft,
+            Budget = budget,
+            Switcher = switcher,
+            Verifier = verifier,
             Export = new PlannedStage(StageNames.Export, null, export),
             Evaluate = evaluate is null ? null : new PlannedStage(StageNames.Evaluate, null, evaluate),
             Bundle = new PlannedStage(StageNames.Bundle, null, BundleStage.Key(inputs, export, evaluate)),
@@ -72,6 +99,15 @@ public static class StageNames
     /// <summary>Trains the adapters by supervised fine-tuning.</summary>
     public const string Sft = "sft";
 
+    /// <summary>Makes adapters keep to a token budget by reinforcement learning.</summary>
+    public const string Budget = "budget";
+
+    /// <summary>Trains the head that chooses the mode of a prompt.</summary>
+    public const string Switcher = "switcher";
+
+    /// <summary>Trains the heads that judge answers.</summary>
+    public const string Verifier = "verifier";
+
     /// <summary>Writes and verifies the ONNX graphs.</summary>
     public const string Export = "export";
 
@@ -82,5 +118,5 @@ public static class StageNames
     public const string Bundle = "bundle";
 
     /// <summary>All of them.</summary>
-    public static IReadOnlyList<string> All { get; } = [Resolve, Quantize, Sft, Export, Evaluate, Bundle];
+    public static IReadOnlyList<string> All { get; } = [Resolve, Quantize, Sft, Budget, Switcher, Verifier, Export, Evaluate, Bundle];
 }

@@ -77,7 +77,9 @@ internal sealed class LoadedBundle : IDisposable
     /// <param name="mode">The mode's index.</param>
     /// <param name="rows">Sequences that each worker decodes at once.</param>
     /// <param name="workers">Threads with batches of their own; with sessions of one thread each, the number of processors.</param>
-    public BatchDecoder Batch(int mode, int rows, int workers) => new(Bundle.Architecture, Output, Sessions.Base, Sessions[mode], Bundle.Context, rows, workers);
+    /// <param name="verified">Whether the mode's verifier judges each answer.</param>
+    public BatchDecoder Batch(int mode, int rows, int workers, bool verified = false) =>
+        new(Bundle.Architecture, Output, Sessions.Base, Sessions[mode], Bundle.Context, rows, workers, verifier: verified ? Verifier(mode) : null);
 
     public void Dispose() => Sessions.Dispose();
 

@@ -39,6 +39,31 @@ internal sealed class TinyWorld : IDisposable
         }
         """)!.AsObject();
 
+    /// <summary>
+    /// The same with every stage: budget forcing, switcher, verifier, and all that is measured of them. The adapter learns to answer 0 or 1 after
+    /// a word of reasoning, which is right half the time.
+    /// </summary>
+    public static TinyWorld WithEveryStage()
+    {
+        TinyWorld world = new();
+        world.WriteCoins("train.jsonl", 0, 64, withTrace: true);
+        world.WriteCoins("test.jsonl", 64, 12, withTrace: false);
+        world.WriteModes("modes.jsonl", 0, 40);
+        world.WriteModes("mixed.jsonl", 40, 16);
+        JsonObject adapter = world.Manifest["adapters"]!["sums"]!.AsObject();
+        adapter["sft"] = JsonNode.Parse("""{ "steps": 60, "batchSize": 16, "learningRate": 0.02, "checkpointEverySteps": 20 }""");
+        adapter["budget"] = JsonNode.Parse("""{ "steps": 4, "prompts": 4, "samples": 4, "temperature": 1.0, "learningRate": 0.001, "budgets": [6, 10], "maxTokens": 12, "checkpointEverySteps": 1 }""");
+        adapter["verifier"] = JsonNode.Parse("""{ "questions": 16, "samples": 4, "temperature": 1.0, "holdout": 0.5, "steps": 10, "batchSize": 8, "prompt": "<|im_end|>\nRight?" }""");
+        world.Manifest["switcher"] = JsonNode.Parse("""{ "train": "modes.jsonl", "steps": 20, "batchSize": 16, "chunk": 8 }""");
+        world.Manifest["default"] = "auto";
+        world.Manifest["budgets"] = JsonNode.Parse("""{ "short": 10, "vote": { "tokens": 12, "streams": 4 } }""");
+        world.Manifest["evaluation"] = JsonNode.Parse("""
+            { "data": "test.jsonl", "maxTokens": 12, "seeds": 2, "hardBudgets": [4, 8], "streams": [1, 2, 4], "streamTemperature": 1.0, "switcherData": "mixed.jsonl" }
+            """);
+        world.Save();
+        return world;
+    }
+
     public string Project => _folder["project"];
 
     public string ManifestPath => _folder["project", "tiny.model.json"];
@@ -65,6 +90,29 @@ internal sealed class TinyWorld : IDisposable
 
         File.WriteAllText(Path.Combine(Project, file), lines.ToString());
     }
+
+    /// <summary>Questions whose answer is 0 or 1.</summary>
+    public void WriteCoins(string file, int first, int count, bool withTrace) => File.WriteAllLines(
+        Path.Combine(Project, file),
+        Enumerable.Range(first, count).Select(i => new JsonObject
+        {
+            ["messages"] = new JsonArray(
+            [
+                new JsonObject { ["role"] = "user", ["content"] = $"{i}: {i % 7}?" },
+                .. withTrace ? [new JsonObject { ["role"] = "assistant", ["content"] = $"<think>{(i % 3 == 0 ? "a" : "aa")}</think>\n\n{i / 3 % 2}" }] : (JsonNode[])[],
+            ]),
+            ["answer"] = $"{i / 3 % 2}",
+        }.ToJsonString()));
+
+    /// <summary>Prompts for the switcher: those with a question mark reason.</summary>
+    public void WriteModes(string file, int first, int count) => File.WriteAllLines(
+        Path.Combine(Project, file),
+        Enumerable.Range(first, count).Select(i => new JsonObject
+        {
+            ["messages"] = new JsonArray(new JsonObject { ["role"] = "user", ["content"] = i % 2 == 0 ? $"say {i}!" : $"sum {i}?" }),
+            ["answer"] = $"{i / 3 % 2}",
+            ["mode"] = i % 2 == 0 ? "base" : "sums",
+        }.ToJsonString()));
 
     public void Dispose() => _folder.Dispose();
 

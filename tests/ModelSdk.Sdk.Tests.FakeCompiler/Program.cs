@@ -55,7 +55,7 @@ foreach (string file in (string[])[manifest, .. data])
     Emit(new { kind = "input", file, modified = File.Exists(file) ? File.GetLastWriteTimeUtc(file).Ticks : 0 });
 }
 
-foreach (string stage in (string[])["resolve", "quantize", "sft", "export", "evaluate", "bundle"])
+foreach (string stage in (string[])["resolve", "quantize", "sft", "budget", "switcher", "verifier", "export", "evaluate", "bundle"])
 {
     bool own = stage == through;
     if (own) Emit(new { kind = "stage", name = stage, state = "started" });

@@ -5,9 +5,12 @@ namespace ModelSdk.Sdk.Tests;
 public class BuildTests
 {
     private static readonly string[] Phases =
-        ["ReasoningModelResolve", "ReasoningModelQuantize", "ReasoningModelTrain", "ReasoningModelExport", "ReasoningModelEvaluate", "ReasoningModelBundle"];
+    [
+        "ReasoningModelResolve", "ReasoningModelQuantize", "ReasoningModelTrain", "ReasoningModelBudget", "ReasoningModelSwitcher",
+        "ReasoningModelVerifier", "ReasoningModelExport", "ReasoningModelEvaluate", "ReasoningModelBundle",
+    ];
 
-    private static readonly string[] Stages = ["resolve", "quantize", "sft", "export", "evaluate", "bundle"];
+    private static readonly string[] Stages = ["resolve", "quantize", "sft", "budget", "switcher", "verifier", "export", "evaluate", "bundle"];
 
     private static string[] StartsOf(params string[] manifests) =>
         [.. Stages.SelectMany(stage => manifests.Select(manifest => $"compile {manifest}.model.json {stage}"))];

@@ -33,7 +33,7 @@ public sealed class CompileReasoningModel : Microsoft.Build.Utilities.Task, ICan
     /// <summary>What the compiler does: compile or clean.</summary>
     public string Command { get; set; } = "compile";
 
-    /// <summary>The stage after which this phase of a compile ends: resolve, quantize, sft, export, evaluate or bundle.</summary>
+    /// <summary>The stage after which this phase of a compile ends: resolve, quantize, sft, budget, switcher, verifier, export, evaluate or bundle.</summary>
     public string Stage { get; set; } = "";
 
     /// <summary>

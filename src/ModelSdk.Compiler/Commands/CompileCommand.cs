@@ -83,6 +83,7 @@ internal static class CompileCommand
         ["bundle"] = result?.BundleFolder,
         ["digest"] = result?.BundleDigest,
         ["stages"] = result is null ? new JsonArray() : ReportJson.Stages(result.Stages),
+        ["gates"] = ReportJson.Gates(result?.Gates ?? []),
         ["diagnostics"] = new JsonArray([.. log.Diagnostics.Select(d => (JsonNode)new JsonObject
         {
             ["severity"] = CompilerLog.LevelName(d.Level),

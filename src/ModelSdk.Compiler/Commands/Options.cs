@@ -28,6 +28,30 @@ internal static class Options
         return option;
     }
 
+    /// <summary>Whole numbers from 1, separated by commas.</summary>
+    public static Option<int[]> Numbers(string name, string helpName, string description) => new(name)
+    {
+        HelpName = helpName,
+        Description = description,
+        CustomParser = result =>
+        {
+            List<int> numbers = [];
+            foreach (string part in result.Tokens.SelectMany(t => t.Value.Split(',')))
+            {
+                if (int.TryParse(part.Trim(), System.Globalization.NumberStyles.None, System.Globalization.CultureInfo.InvariantCulture, out int number) && number > 0)
+                {
+                    numbers.Add(number);
+                }
+                else
+                {
+                    result.AddError($"{name} takes whole numbers from 1, separated by commas; \"{part}\" is none.");
+                }
+            }
+
+            return [.. numbers];
+        },
+    };
+
     public static ArtifactStore OpenStore(string? folder) => new(string.IsNullOrEmpty(folder) ? ArtifactStore.DefaultRoot() : folder);
 
     /// <summary>The log of a verb whose result goes to standard output: text on standard error.</summary>

@@ -27,6 +27,9 @@ public sealed record EvaluationResults
     /// <summary>The base answering directly, greedy, as deployed (ONNX Runtime).</summary>
     public required ModeResult Base { get; init; }
 
+    /// <summary>Wrong answers of the base, the first in the data; three at most.</summary>
+    public required IReadOnlyList<FailedExample> BaseFailures { get; init; }
+
     /// <summary>Each adapter, by name.</summary>
     public required SortedDictionary<string, AdapterResult> Adapters { get; init; }
 

@@ -15,13 +15,12 @@ public sealed record SwitcherResult
     /// <summary>Share of the questions with an adapter's mode that go to that adapter and no other, among those that are routed to any; 1 with one adapter.</summary>
     public required double AdapterAccuracy { get; init; }
 
-    /// <summary>At the manifest's threshold.</summary>
-    public required SwitcherPoint Chosen { get; init; }
-
-    /// <summary>The point of the curve with the fewest tokens that keeps 95% of the accuracy that reasoning adds to the base; null when reasoning adds nothing.</summary>
+    /// <summary>
+    /// The point of the curve with the fewest tokens that keeps 95% of the accuracy that reasoning adds to the base; null when reasoning adds nothing.
+    /// </summary>
     public required SwitcherPoint? Frugal { get; init; }
 
-    /// <summary>Routing against the threshold, thresholds ascending.</summary>
+    /// <summary>Routing against the threshold, thresholds ascending: from all questions reasoned about to (almost) none, in steps of a twentieth of the questions.</summary>
     public required IReadOnlyList<SwitcherPoint> Curve { get; init; }
 
     /// <summary>All questions answered by the base.</summary>
@@ -32,7 +31,30 @@ public sealed record SwitcherResult
 
     /// <summary>Questions that the switcher judged worst, three at most.</summary>
     public required IReadOnlyList<FailedExample> Failures { get; init; }
+
+    /// <summary>Each question's score and outcomes, in the data's order: what any threshold gives follows from them.</summary>
+    public required IReadOnlyList<RoutedQuestion> Questions { get; init; }
+
+    /// <summary>What a threshold gives.</summary>
+    public SwitcherPoint At(double threshold)
+    {
+        int routed = Questions.Count(q => q.Score >= threshold);
+        return new SwitcherPoint(
+            threshold,
+            Statistics.Round((double)routed / Questions.Count),
+            Statistics.Round(Statistics.Mean([.. Questions.Select(q => (q.Score >= threshold ? q.ReasoningRight : q.BaseRight) ? 1.0 : 0)])),
+            Statistics.Round(Statistics.Mean([.. Questions.Select(q => (double)(q.Score >= threshold ? q.ReasoningTokens : q.BaseTokens))])));
+    }
 }
+
+/// <summary>One question of the mixed set.</summary>
+/// <param name="Score">The switcher's probability that it needs reasoning, 0 to 1.</param>
+/// <param name="Reason">Whether the data says that it does.</param>
+/// <param name="BaseRight">Whether the base answers it.</param>
+/// <param name="BaseTokens">The base's generated tokens.</param>
+/// <param name="ReasoningRight">Whether the likeliest adapter answers it.</param>
+/// <param name="ReasoningTokens">The adapter's generated tokens.</param>
+public sealed record RoutedQuestion(double Score, bool Reason, bool BaseRight, int BaseTokens, bool ReasoningRight, int ReasoningTokens);
 
 /// <summary>One threshold of the switcher.</summary>
 /// <param name="Threshold">A question is routed to reasoning when the switcher's score is at least this.</param>
@@ -66,14 +88,17 @@ public sealed record ParallelResult(string Adapter, int Streams, double Single, 
 /// <param name="Weighted">Of the weighted vote; null without a verifier.</param>
 public sealed record VoteSpread(double Single, double Majority, double? Weighted);
 
-/// <summary>A policy that ends streams before all are done, on the same samples as the vote without it.</summary>
+/// <summary>A policy that ends streams before all are done, against the vote of the same streams without it.</summary>
 /// <param name="Adapter">The adapter.</param>
-/// <param name="Policy">Its name and setting, for a table: <c>none</c> is the vote without a policy.</param>
+/// <param name="Policy">What it is, for a table; <c>none</c> is the vote without a policy.</param>
 /// <param name="Streams">Streams that may run.</param>
 /// <param name="Accuracy">Accuracy of the vote, 0 to 1; mean over the seeds.</param>
-/// <param name="MeanTokens">Mean generated tokens a question, all streams together, what was thrown away included.</param>
-/// <param name="SavedShare">Share of the tokens of the vote without a policy that were not generated, 0 to 1.</param>
-public sealed record EarlyStoppingResult(string Adapter, string Policy, int Streams, double Accuracy, double MeanTokens, double SavedShare);
+/// <param name="MeanTokens">Mean generated tokens a question, all streams together: those of ended streams and of probes included.</param>
+/// <param name="SavedShare">Share of the tokens of the vote without a policy that were not generated, 0 to 1; below 0 when more were.</param>
+/// <param name="Unstopped">Accuracy of the vote without a policy on the same questions and seeds.</param>
+/// <param name="Examples">Questions.</param>
+/// <param name="Seeds">Sampling seeds.</param>
+public sealed record EarlyStoppingResult(string Adapter, string Policy, int Streams, double Accuracy, double MeanTokens, double SavedShare, double Unstopped, int Examples, int Seeds);
 
 /// <summary>A gate of the manifest, judged.</summary>
 /// <param name="Name">The property in <c>evaluation.gates</c>, such as <c>minAccuracy</c>.</param>

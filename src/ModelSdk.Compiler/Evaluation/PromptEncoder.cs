@@ -1,11 +1,13 @@
+using ModelSdk.Manifest;
+using ModelSdk.Runtime.Decoding;
 using ModelSdk.Runtime.Text;
 
 namespace ModelSdk.Compiler.Evaluation;
 
-/// <summary>Turns conversations into tokens as the runtime does: the template's text, the manifest's system text where the conversation has none.</summary>
+/// <summary>Turns conversations into tokens as the runtime does: the template's text, the manifest's system text where the conversation has none, a budget in its words.</summary>
 /// <param name="folder">Folder with tokenizer.json and tokenizer_config.json.</param>
-/// <param name="system">The manifest's system text; null leaves it to the template.</param>
-internal sealed class PromptEncoder(string folder, string? system)
+/// <param name="texts">The manifest's texts.</param>
+internal sealed class PromptEncoder(string folder, PromptSettings texts)
 {
     public Tokenizer Tokenizer { get; } = Tokenizer.Load(Path.Combine(folder, "tokenizer.json"));
 
@@ -15,9 +17,11 @@ internal sealed class PromptEncoder(string folder, string? system)
     public int[] GenerationPrompt() => Tokenizer.Encode(Template.GenerationPrompt);
 
     /// <summary>Tokens of the conversation before the generation prompt.</summary>
-    public int[] Prompt(IReadOnlyList<ChatTurn> turns)
-    {
-        IReadOnlyList<ChatTurn> all = system is not null && turns[0].Role != "system" ? [new ChatTurn("system", system), .. turns] : turns;
-        return Tokenizer.Encode(Template.Render(all, addGenerationPrompt: false));
-    }
+    /// <param name="turns">The conversation.</param>
+    /// <param name="budget">Tokens to state at the end of the last message; null states nothing.</param>
+    public int[] Prompt(IReadOnlyList<ChatTurn> turns, int? budget = null) =>
+        Runtime.Decoding.Prompt.Render(turns, texts.System, texts.Budget, budget, Template, Tokenizer);
+
+    /// <summary>All that a sequence says, its end of turn aside.</summary>
+    public string Output(BatchSequence sequence) => Tokenizer.Decode(sequence.Ended ? sequence.Tokens[..^1] : sequence.Tokens);
 }

@@ -1,3 +1,5 @@
+using ModelSdk.Training.Heads;
+
 namespace ModelSdk.Compiler.Evaluation;
 
 /// <summary>The few statistics that measurements are summed up with.</summary>
@@ -5,6 +7,9 @@ internal static class Statistics
 {
     /// <summary>Five decimals: finer than any interval here, and the same text on every run.</summary>
     public static double Round(double value) => Math.Round(value, 5);
+
+    /// <summary>Rounded, or null for what is no number.</summary>
+    public static double? Finite(double value) => double.IsFinite(value) ? Round(value) : null;
 
     /// <summary>The mean; 0 of nothing.</summary>
     public static double Mean(IReadOnlyCollection<double> values) => values.Count == 0 ? 0 : values.Sum() / values.Count;
@@ -37,29 +42,10 @@ internal static class Statistics
         return (Math.Max(0, centre - half), Math.Min(1, centre + half));
     }
 
-    /// <summary>
-    /// Area under the ROC curve: the chance that a random positive scores above a random negative, ties counting half (Mann-Whitney U).
-    /// </summary>
-    /// <returns>One half when there is no positive or no negative.</returns>
-    public static double Auc(IReadOnlyCollection<(double Score, bool Positive)> samples)
+    /// <summary>Area under the ROC curve; one half when there is no positive or no negative: nothing can be told apart.</summary>
+    public static double Auc(IReadOnlyList<double> scores, IReadOnlyList<bool> positive)
     {
-        long positives = samples.Count(s => s.Positive);
-        long negatives = samples.Count - positives;
-        if (positives == 0 || negatives == 0)
-        {
-            return 0.5;
-        }
-
-        double wins = 0;
-        long below = 0;
-        foreach (IGrouping<double, (double Score, bool Positive)> tie in samples.GroupBy(s => s.Score).OrderBy(g => g.Key))
-        {
-            long up = tie.Count(s => s.Positive);
-            long down = tie.Count() - up;
-            wins += up * (below + (down / 2.0));
-            below += down;
-        }
-
-        return wins / ((double)positives * negatives);
+        double area = AreaUnderCurve.Of(scores, positive);
+        return double.IsNaN(area) ? 0.5 : area;
     }
 }

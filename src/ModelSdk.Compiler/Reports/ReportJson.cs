@@ -22,14 +22,13 @@ internal static class ReportJson
         CompilePlan plan,
         BundleManifest bundle,
         IReadOnlyList<StageReport> stages,
-        IReadOnlyList<StoreEntry> trained,
-        StoreEntry exported,
-        StoreEntry? evaluated)
+        StageEntries entries,
+        IReadOnlyList<GateResult> gates)
     {
-        EvaluationResults? results = evaluated is null ? null : EvaluationResults.Read(evaluated.File(EvaluationResults.FileName));
+        EvaluationResults? results = entries.Evaluated is null ? null : EvaluationResults.Read(entries.Evaluated.File(EvaluationResults.FileName));
         JsonObject training = [];
         JsonObject trainingExamples = [];
-        foreach ((AdapterSettings adapter, StoreEntry entry) in inputs.Manifest.Adapters.Zip(trained))
+        foreach ((AdapterSettings adapter, StoreEntry entry) in inputs.Manifest.Adapters.Zip(entries.Sft))
         {
             TrainingSummary summary = TrainingSummary.Read(entry.File(TrainingSummary.FileName));
             trainingExamples[adapter.Name] = summary.Examples;
@@ -67,8 +66,9 @@ internal static class ReportJson
                 ["trainingExamples"] = trainingExamples,
             },
             ["training"] = training,
-            ["parity"] = JsonNode.Parse(File.ReadAllBytes(exported.File(ExportStage.ParityFile))),
+            ["parity"] = JsonNode.Parse(File.ReadAllBytes(entries.Exported.File(ExportStage.ParityFile))),
             ["sizes"] = Sizes(bundle),
+            ["gates"] = Gates(gates),
         };
         if (results is not null)
         {
@@ -99,6 +99,12 @@ internal static class ReportJson
 
         return list;
     }
+
+    /// <summary>The gates as report.json and <c>compile --json</c> list them.</summary>
+    public static JsonArray Gates(IReadOnlyList<GateResult> gates) =>
+    [
+        .. gates.Select(g => new JsonObject { ["name"] = g.Name, ["threshold"] = g.Threshold, ["measured"] = g.Measured, ["passed"] = g.Passed }),
+    ];
 
     /// <summary>One mode's figures under the names that tools rely on, with the interval.</summary>
     public static JsonObject Mode(ModeResult mode) => new()

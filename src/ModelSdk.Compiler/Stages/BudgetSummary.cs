@@ -8,7 +8,7 @@ namespace ModelSdk.Compiler.Stages;
 /// <param name="Reward">Mean reward of all samples, 0 to 1.</param>
 /// <param name="Accuracy">Share of right samples, 0 to 1.</param>
 /// <param name="MeanTokens">Mean generated tokens of a sample.</param>
-/// <param name="WithinBudget">Share of the samples with a stated budget that kept to it, 0 to 1.</param>
+/// <param name="WithinBudget">Share of the samples with a stated budget that kept to it, 0 to 1; null in a step that stated none.</param>
 /// <param name="Kl">Mean k3 estimate of the divergence from the reference, a token.</param>
 /// <param name="Loss">Loss.</param>
 /// <param name="GradientNorm">L2 norm of the gradients before clipping.</param>
@@ -20,7 +20,7 @@ internal sealed record BudgetSummary(
     IReadOnlyList<double> Reward,
     IReadOnlyList<double> Accuracy,
     IReadOnlyList<double> MeanTokens,
-    IReadOnlyList<double> WithinBudget,
+    IReadOnlyList<double?> WithinBudget,
     IReadOnlyList<double> Kl,
     IReadOnlyList<double> Loss,
     IReadOnlyList<double> GradientNorm,

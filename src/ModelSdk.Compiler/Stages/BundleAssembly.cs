@@ -15,14 +15,14 @@ internal static class BundleAssembly
     /// <summary>The settings that a bundle carries and a draft for evaluation does not need: name, budgets, default mode, answer.</summary>
     public sealed record Face(string Name, string DefaultMode, IReadOnlyList<BundleBudget> Budgets, BundleAnswer Answer, int AnswerTokens);
 
-    /// <summary>A bundle's face for evaluation, the same for every manifest: what is measured depends on none of it.</summary>
-    public static Face Draft { get; } = new("Draft", BundleManifest.BaseMode, [], new BundleAnswer("text"), 16);
+    /// <summary>A bundle's face for evaluation: nothing that is measured depends on a name, a default or the budgets of the client.</summary>
+    public static Face Draft(ModelManifest manifest) => Of(manifest) with { Name = "Draft", DefaultMode = BundleManifest.BaseMode, Budgets = [] };
 
     /// <summary>The face that the manifest describes.</summary>
     public static Face Of(ModelManifest manifest) => new(
         manifest.Name,
         manifest.DefaultMode,
-        [.. manifest.Budgets.Select(b => new BundleBudget(b.Name, b.Tokens))],
+        [.. manifest.Budgets.Select(b => new BundleBudget(b.Name, b.Tokens, b.Streams))],
         new BundleAnswer(manifest.Answer.Type.ToString().ToLowerInvariant(), manifest.Answer.Type == AnswerType.Choice ? [.. manifest.Answer.Choices.Select(c => c.Text)] : null),
         manifest.AnswerTokens);
 
@@ -34,7 +34,16 @@ internal static class BundleAssembly
     /// <param name="face">Name, budgets, default mode and answer.</param>
     /// <param name="results">What was measured; null when nothing was.</param>
     /// <param name="folder">Created when missing.</param>
-    public static BundleManifest Write(CompileInputs inputs, StoreEntry resolved, StoreEntry quantized, StoreEntry exported, Face face, EvaluationResults? results, string folder)
+    /// <param name="drafts">Adapters that lie in the folder already, for evaluation alone; null for none.</param>
+    public static BundleManifest Write(
+        CompileInputs inputs,
+        StoreEntry resolved,
+        StoreEntry quantized,
+        StoreEntry exported,
+        Face face,
+        EvaluationResults? results,
+        string folder,
+        IReadOnlyList<BundleAdapter>? drafts = null)
     {
         Directory.CreateDirectory(folder);
         QuantizedModel model = QuantizedModel.Open(quantized.Folder);
@@ -54,6 +63,7 @@ internal static class BundleAssembly
             Copy(exported.File(file), file);
         }
 
+        files.AddRange((drafts ?? []).SelectMany(d => (string[])[d.Graph, d.Weights]));
         string baseFolder = resolved.File(ResolveStage.BaseFolder);
         foreach (string file in s_textFiles.Where(f => File.Exists(Path.Combine(baseFolder, f))))
         {
@@ -70,18 +80,23 @@ internal static class BundleAssembly
             Quantization = new BundleQuantization(Text(model.Options.Weights), model.Options.Block, Text(model.Options.Embeddings)),
             Weights = new BundleWeights(QuantizedModel.WeightsFileName, model.Tensors),
             BaseGraph = GraphExporter.BaseGraphName,
-            Adapters = graphs.Adapters,
+            Adapters = [.. graphs.Adapters, .. drafts ?? []],
             DefaultMode = face.DefaultMode,
+            Switcher = Switcher(inputs, graphs),
             Budgets = face.Budgets,
             Answer = face.Answer,
             AnswerTokens = face.AnswerTokens,
             Prompt = new BundlePrompt(prompt.System, prompt.Budget, prompt.ThinkOpen, prompt.ThinkClose, prompt.ForceAnswer),
-            EosTokens = EndTokens.Of(baseFolder, new PromptEncoder(baseFolder, prompt.System)),
+            EosTokens = EndTokens.Of(baseFolder, new PromptEncoder(baseFolder, prompt)),
             Measured = Measured(results),
         }.Seal(folder, files);
         manifest.Write(folder);
         return manifest;
     }
+
+    private static BundleSwitcher? Switcher(CompileInputs inputs, ExportedGraphs graphs) => graphs.Prefill is null || inputs.Manifest.Switcher is not SwitcherSettings switcher
+        ? null
+        : new BundleSwitcher(graphs.Prefill, inputs.Modes, switcher.Chunk, switcher.Smoothing, switcher.Threshold);
 
     private static SortedDictionary<string, BundleMeasurement> Measured(EvaluationResults? results)
     {

@@ -8,7 +8,7 @@ namespace ModelSdk.Compiler.Stages;
 /// <summary>Puts the bundle together with what was measured, and checks it against the manifest's targets.</summary>
 internal static class BundleStage
 {
-    private const int Version = 1;
+    private const int Version = 2;
 
     public static StageKey Key(CompileInputs inputs, StageKey export, StageKey? evaluate)
     {
@@ -26,6 +26,11 @@ internal static class BundleStage
             .Add("thinkOpen", manifest.Prompt.ThinkOpen)
             .Add("thinkClose", manifest.Prompt.ThinkClose)
             .Add("forceAnswer", manifest.Prompt.ForceAnswer);
+        if (manifest.Switcher is SwitcherSettings switcher)
+        {
+            key.Add("threshold", switcher.Threshold);
+        }
+
         foreach (ChoiceSettings choice in manifest.Answer.Choices)
         {
             key.Add("choice", choice.Text);
@@ -33,7 +38,7 @@ internal static class BundleStage
 
         foreach (BudgetSettings budget in manifest.Budgets)
         {
-            key.Add("budget " + budget.Name, budget.Tokens);
+            key.Add("budget " + budget.Name, $"{budget.Tokens} x {budget.Streams}");
         }
 
         foreach (TargetSettings target in manifest.Targets)
@@ -63,7 +68,7 @@ internal static class BundleStage
         const long runtimeBytes = 95_000_000; // .NET and ONNX Runtime: what `modelc bench` shows for the sample, whose own bytes hardly count (linux-x64)
         long disk = bundle.Files.Values.Sum(f => f.Bytes);
         long cache = 2L * bundle.Architecture.Layers * bundle.Architecture.KeyValueSize * bundle.Context * sizeof(float);
-        long memory = runtimeBytes + bundle.Files[bundle.Weights.File].Bytes + bundle.Adapters.Sum(a => bundle.Files[a.Weights].Bytes) + cache;
+        long memory = runtimeBytes + bundle.Files[bundle.Weights.File].Bytes + bundle.Adapters.Sum(a => bundle.Files[a.Weights].Bytes + (a.Verifier is null ? 0 : bundle.Files[a.Verifier.Weights].Bytes)) + cache;
         for (int i = 0; i < inputs.Manifest.Targets.Count; i++)
         {
             TargetSettings target = inputs.Manifest.Targets[i];

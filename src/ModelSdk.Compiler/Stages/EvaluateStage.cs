@@ -1,42 +1,72 @@
 using ModelSdk.Compiler.Evaluation;
+using ModelSdk.Compiler.Evaluation.Graders;
 using ModelSdk.Compiler.Store;
 using ModelSdk.Manifest;
 using ModelSdk.Onnx.Adapters;
+using ModelSdk.Onnx.Graphs;
 using ModelSdk.Onnx.Quantization;
 using ModelSdk.Runtime;
+using ModelSdk.Runtime.Bundles;
 using ModelSdk.Training;
 
 namespace ModelSdk.Compiler.Stages;
 
 /// <summary>
-/// Asks every evaluation question of every mode: the base and each adapter as deployed (the runtime on the exported graphs), and each
-/// adapter in Torch at full precision, so that the report shows what quantization and export cost. Greedy, no budget stated.
+/// Measures what was compiled, in a draft of the bundle: the base, each adapter after sft and as shipped (free, with a budget stated, under hard
+/// budgets), the switcher, and votes of parallel streams; and each adapter in Torch at full precision, so that the report shows what quantization
+/// and export cost.
 /// </summary>
 internal static class EvaluateStage
 {
-    private const int Version = 1;
+    private const int Version = 2;
     private const int Traces = 6;
 
     public static StageKey Key(CompileInputs inputs, StageKey export)
     {
         ModelManifest manifest = inputs.Manifest;
+        EvaluationSettings settings = manifest.Evaluation!;
         StageKeyBuilder key = new StageKeyBuilder(StageNames.Evaluate, Version)
             .Add("export", export)
             .Add("data", inputs.Evaluation!.Sha256)
-            .Add("maxExamples", manifest.Evaluation!.MaxExamples ?? -1)
-            .Add("maxTokens", manifest.Evaluation.MaxTokens)
-            .Add("system", manifest.Prompt.System)
-            .Add("thinkOpen", manifest.Prompt.ThinkOpen)
-            .Add("thinkClose", manifest.Prompt.ThinkClose)
-            .Add("answer", manifest.Answer.Type.ToString());
-        foreach (ChoiceSettings choice in manifest.Answer.Choices)
+            .Add("maxExamples", settings.MaxExamples ?? -1)
+            .Add("maxTokens", settings.MaxTokens)
+            .AddText(inputs)
+            .AddOutput(inputs)
+            .AddGrading(inputs);
+        if (inputs.StatesBudget)
         {
-            key.Add("choice", choice.Text);
+            key.Add("budget", manifest.StatedBudget!.Value)
+                .Add("budgetText", manifest.Prompt.Budget)
+                .Add("temperature", settings.Temperature)
+                .Add("seeds", settings.Seeds)
+                .Add("seed", manifest.Seed);
         }
 
-        foreach (string name in (IEnumerable<string>)["tokenizer.json", "tokenizer_config.json", "chat_template.jinja", "generation_config.json"])
+        if (settings.HardBudgets.Count > 0)
         {
-            key.Add(name, inputs.BaseDigest(name));
+            key.Add("hardBudgets", string.Join(',', settings.HardBudgets))
+                .Add("hardBudgetText", manifest.Prompt.Budget)
+                .Add("forceAnswer", manifest.Prompt.ForceAnswer)
+                .Add("answerTokens", manifest.AnswerTokens);
+        }
+
+        if (inputs.Routing is not null)
+        {
+            key.Add("switcherData", inputs.Routing.Sha256);
+        }
+
+        if (inputs.Streams is not null)
+        {
+            key.Add("streams", string.Join(',', settings.Streams))
+                .Add("streamData", inputs.Streams.Sha256)
+                .Add("streamTemperature", settings.StreamTemperature)
+                .Add("streamSeeds", settings.Seeds)
+                .Add("streamSeed", manifest.Seed)
+                .Add("votes", manifest.Answer.Type.ToString()); // with a grader the votes are still counted by type
+            foreach (AdapterSettings adapter in manifest.Adapters.Where(a => a.Verifier is not null))
+            {
+                key.Add("verification", adapter.Verifier!.Prompt);
+            }
         }
 
         return key.Build();
@@ -47,6 +77,7 @@ internal static class EvaluateStage
         StoreEntry resolved,
         StoreEntry quantized,
         IReadOnlyList<StoreEntry> trained,
+        IReadOnlyList<StoreEntry> shipped,
         StoreEntry exported,
         StageFolders folders,
         Action<string, double> progress,
@@ -54,24 +85,86 @@ internal static class EvaluateStage
     {
         ModelManifest manifest = inputs.Manifest;
         EvaluationSettings settings = manifest.Evaluation!;
-        IReadOnlyList<Question> questions = Question.Read(resolved.File(ResolveStage.EvaluationData), inputs.Evaluation!.Path, manifest.Answer, settings.MaxExamples);
-        int modes = 1 + (2 * manifest.Adapters.Count);
-        int done = 0;
-        Action<string, double> Part(string title) => (text, share) => progress($"{title}: {text}", (done + share) / modes);
+        IReadOnlyList<Question> Read(string file, InputFile input, int? most = null, IReadOnlyList<string>? modes = null) =>
+            Question.Read(resolved.File(file), input.Path, inputs.ReadableAnswer, most, modes);
+        IReadOnlyList<Question> questions = Read(ResolveStage.EvaluationData, inputs.Evaluation!, settings.MaxExamples);
+        StageTimings timings = new();
+        EvaluationProgress steps = new(progress, Count(inputs));
+        PromptEncoder encoder = new(resolved.File(ResolveStage.BaseFolder), manifest.Prompt);
 
-        // Deployed: the very files that will be shipped, in a bundle without results, beside the output.
+        // Torch first: it is not loaded while the deployed model is measured.
+        List<IReadOnlyList<ScoredAnswer>> torch;
+        IGrader grader = Grader.For(inputs);
+        using (timings.Time("torch"))
+        {
+            torch = AskTorch(inputs, resolved, quantized, shipped, encoder, grader, questions, steps, cancellationToken);
+        }
+
         string draft = Path.Combine(folders.Work, "draft");
-        SortedDictionary<string, IReadOnlyList<ScoredAnswer>> deployed = new(StringComparer.Ordinal);
         try
         {
-            BundleAssembly.Write(inputs, resolved, quantized, exported, BundleAssembly.Draft, null, draft);
+            List<AdapterForms> forms = WriteDraft(inputs, resolved, quantized, trained, shipped, exported, draft);
             ReasoningModelOptions options = new() { Threads = 1, MaxConcurrentCalls = Environment.ProcessorCount };
             await using ReasoningModel model = await ReasoningModel.LoadAsync(draft, options, cancellationToken).ConfigureAwait(false);
-            foreach (string mode in model.Bundle.Modes)
+            using Examiner examiner = new(model, encoder, grader, cancellationToken);
+            IReadOnlyList<ScoredAnswer> direct;
+            using (timings.Time("base"))
             {
-                deployed[mode] = await AskDeployedAsync(model, mode, questions, settings.MaxTokens, manifest.Answer, Part($"{mode}, deployed"), cancellationToken).ConfigureAwait(false);
-                done++;
+                direct = examiner.Ask(BundleManifest.BaseMode, questions, new Examination(settings.MaxTokens), steps.Next("base, greedy"));
             }
+
+            int? budget = inputs.StatesBudget ? manifest.StatedBudget : null;
+            List<AdapterExamination.Answers> answers = [];
+            List<HardBudgetResult> hard = [];
+            foreach ((AdapterForms form, IReadOnlyList<ScoredAnswer> reference) in forms.Zip(torch))
+            {
+                answers.Add(AdapterExamination.Run(examiner, form, questions, settings, budget, manifest.Seed, reference, timings, steps.Next));
+                using (timings.Time("hard budgets"))
+                {
+                    hard.AddRange(AdapterExamination.HardBudgets(examiner, form, questions, settings.HardBudgets, settings.MaxTokens, steps.Next));
+                }
+            }
+
+            SwitcherResult? switcher = null;
+            if (inputs.Routing is not null)
+            {
+                using (timings.Time("switcher"))
+                {
+                    switcher = await SwitcherExamination.RunAsync(
+                        examiner,
+                        Read(ResolveStage.RoutingData, inputs.Routing, modes: inputs.Modes),
+                        settings.MaxTokens,
+                        steps.Next,
+                        cancellationToken).ConfigureAwait(false);
+                }
+            }
+
+            List<StreamExamination.Results> streams = [];
+            if (inputs.Streams is not null)
+            {
+                IReadOnlyList<Question> asked = Read(ResolveStage.StreamData, inputs.Streams, settings.StreamData is null ? settings.MaxExamples : null);
+                foreach (string name in Voters(manifest))
+                {
+                    streams.Add(await StreamExamination.RunAsync(examiner, name, name, asked, settings, manifest.Seed, timings, steps.Next, cancellationToken).ConfigureAwait(false));
+                }
+            }
+
+            new EvaluationResults
+            {
+                Examples = questions.Count,
+                MaxTokens = settings.MaxTokens,
+                Temperature = budget is null ? 0 : settings.Temperature,
+                Seeds = budget is null && streams.Count == 0 ? 0 : settings.Seeds,
+                Base = ModeResult.Of(direct),
+                BaseFailures = Failures.Wrong(questions, direct),
+                Adapters = new(forms.Zip(answers).ToDictionary(p => p.First.Name, p => p.Second.Result), StringComparer.Ordinal),
+                HardBudgets = hard,
+                Switcher = switcher,
+                Verifiers = [.. streams.Select(s => s.Verifier).OfType<VerifierResult>()],
+                Parallel = [.. streams.SelectMany(s => s.Parallel)],
+                EarlyStopping = [.. streams.SelectMany(s => s.EarlyStopping)],
+                Traces = [.. Pick(questions.Count).Select(i => Trace(questions[i], i, direct, forms, answers))],
+            }.Write(Path.Combine(folders.Output, EvaluationResults.FileName));
         }
         finally
         {
@@ -81,104 +174,144 @@ internal static class EvaluateStage
             }
         }
 
-        SortedDictionary<string, AdapterResult> adapters = new(StringComparer.Ordinal);
-        if (manifest.Adapters.Count > 0)
+        timings.Write(Path.Combine(folders.Output, StageTimings.FileName));
+    }
+
+    /// <summary>The adapters whose streams are measured: those with a verifier; where there is none, the one that gates judge.</summary>
+    private static string[] Voters(ModelManifest manifest)
+    {
+        string[] verified = [.. manifest.Adapters.Where(a => a.Verifier is not null).Select(a => a.Name)];
+        return verified.Length > 0 ? verified : [Gates.Subject(manifest)!];
+    }
+
+    // The very files that will be shipped, beside those that sft left where budget forcing came after it.
+    private static List<AdapterForms> WriteDraft(
+        CompileInputs inputs,
+        StoreEntry resolved,
+        StoreEntry quantized,
+        IReadOnlyList<StoreEntry> trained,
+        IReadOnlyList<StoreEntry> shipped,
+        StoreEntry exported,
+        string draft)
+    {
+        QuantizedModel model = QuantizedModel.Open(quantized.Folder);
+        HashSet<string> taken = new(inputs.Modes, StringComparer.OrdinalIgnoreCase);
+        List<AdapterForms> forms = [];
+        List<BundleAdapter> drafts = [];
+        foreach ((AdapterSettings adapter, StoreEntry sft, StoreEntry final) in inputs.Manifest.Adapters.Zip(trained, shipped))
         {
-            PromptEncoder encoder = new(resolved.File(ResolveStage.BaseFolder), manifest.Prompt.System);
-            IReadOnlyList<int> ends = EndTokens.Of(resolved.File(ResolveStage.BaseFolder), encoder);
-            using Transformer transformer = TorchModel.Load(QuantizedModel.Open(quantized.Folder));
-            foreach ((AdapterSettings adapter, StoreEntry entry) in manifest.Adapters.Zip(trained))
+            string name = adapter.Name;
+            if (sft.Key != final.Key)
             {
-                IReadOnlyList<ScoredAnswer> torch = AskTorch(transformer, LoraAdapter.Load(entry.Folder), adapter.Masked, encoder, ends, questions, settings.MaxTokens, manifest, Part($"{adapter.Name}, Torch at full precision"), cancellationToken);
-                IReadOnlyList<ScoredAnswer> shipped = deployed[adapter.Name];
-                double same = questions.Count == 0 ? 1 : torch.Zip(shipped).Count(pair => pair.First.Right == pair.Second.Right) / (double)questions.Count;
-                adapters[adapter.Name] = new AdapterResult
+                name += ".sft";
+                while (!taken.Add(name))
                 {
-                    Sft = ModeResult.Of(shipped),
-                    Torch = ModeResult.Of(torch),
-                    SameAnswers = Statistics.Round(same),
-                    Lengths = Lengths.Of(shipped, null),
-                    Failures = new AdapterFailures(
-                        Failures.Wrong(questions, shipped),
-                        Failures.Longest(questions, shipped),
-                        [],
-                        []),
-                };
-                done++;
+                    name += "_";
+                }
+
+                drafts.Add(GraphExporter.WriteAdapter(model, LoraAdapter.Load(sft.Folder), name, new GraphOptions { Context = inputs.Context }, draft));
+            }
+
+            forms.Add(new AdapterForms(adapter.Name, name, adapter.Name));
+        }
+
+        BundleAssembly.Write(inputs, resolved, quantized, exported, BundleAssembly.Draft(inputs.Manifest), null, draft, drafts);
+        return forms;
+    }
+
+    private static List<IReadOnlyList<ScoredAnswer>> AskTorch(
+        CompileInputs inputs,
+        StoreEntry resolved,
+        StoreEntry quantized,
+        IReadOnlyList<StoreEntry> shipped,
+        PromptEncoder encoder,
+        IGrader grader,
+        IReadOnlyList<Question> questions,
+        EvaluationProgress steps,
+        CancellationToken cancellationToken)
+    {
+        List<IReadOnlyList<ScoredAnswer>> all = [];
+        if (shipped.Count == 0)
+        {
+            return all;
+        }
+
+        ModelManifest manifest = inputs.Manifest;
+        IReadOnlyList<int> ends = EndTokens.Of(resolved.File(ResolveStage.BaseFolder), encoder);
+        using Transformer transformer = TorchModel.Load(QuantizedModel.Open(quantized.Folder));
+        foreach ((AdapterSettings adapter, StoreEntry entry) in manifest.Adapters.Zip(shipped))
+        {
+            Action<string, double> report = steps.Next($"{adapter.Name}, Torch at full precision");
+            report($"{questions.Count} questions", 0);
+            using TorchDecoder decoder = new(transformer, LoraAdapter.Load(entry.Folder), adapter.Masked);
+            IReadOnlyList<DecodedSequence> decoded = decoder.Decode(
+                [.. questions.Select(q => encoder.Prompt(q.Turns))], encoder.GenerationPrompt(), ends.ToHashSet(), manifest.Evaluation!.MaxTokens, cancellation: cancellationToken);
+            List<(string? Reasoning, string Answer, string Output)> texts =
+            [
+                .. decoded.Select(d =>
+                {
+                    string output = encoder.Tokenizer.Decode(d.Tokens, skipSpecialTokens: true);
+                    (string? reasoning, string answer) = OutputText.Split(output, manifest.Prompt.ThinkOpen, manifest.Prompt.ThinkClose);
+                    return (reasoning, answer, output);
+                }),
+            ];
+            IReadOnlyList<double> scores = grader.Grade(
+                [.. questions.Zip(texts, (q, t) => new GradedAnswer($"{q.Line}", q.Text, q.Expected, t.Answer, t.Output))],
+                cancellationToken);
+            all.Add([.. texts.Select((t, i) => new ScoredAnswer(t.Answer, t.Reasoning, decoded[i].Tokens.Length, scores[i] >= 0.5, decoded[i].Ended))]);
+            report("done", 1);
+        }
+
+        return all;
+    }
+
+    private static ExampleTrace Trace(Question question, int index, IReadOnlyList<ScoredAnswer> direct, List<AdapterForms> forms, List<AdapterExamination.Answers> answers)
+    {
+        SortedDictionary<string, ScoredAnswer> modes = new(StringComparer.Ordinal) { [BundleManifest.BaseMode] = direct[index] };
+        foreach ((AdapterForms form, AdapterExamination.Answers asked) in forms.Zip(answers))
+        {
+            modes[form.Name] = asked.Shipped[index];
+            if (form.Forced)
+            {
+                modes[form.Name + ".sft"] = asked.Sft[index];
+            }
+
+            if (asked.ShippedStated is not null)
+            {
+                modes[form.Name + ".stated"] = asked.ShippedStated[index];
             }
         }
 
-        new EvaluationResults
-        {
-            Examples = questions.Count,
-            MaxTokens = settings.MaxTokens,
-            Base = ModeResult.Of(deployed[ModelManifest.BaseMode]),
-            Adapters = adapters,
-            Traces =
-            [
-                .. Pick(questions.Count).Select(i => new ExampleTrace(
-                    questions[i].Text,
-                    questions[i].Expected,
-                    new SortedDictionary<string, ScoredAnswer>(deployed.ToDictionary(d => d.Key, d => d.Value[i]), StringComparer.Ordinal))),
-            ],
-        }.Write(Path.Combine(folders.Output, EvaluationResults.FileName));
-    }
-
-    /// <summary>Asks a loaded model, as many questions at once as it runs calls; each decode has one thread, which is the fastest for many small ones.</summary>
-    internal static async Task<IReadOnlyList<ScoredAnswer>> AskDeployedAsync(
-        ReasoningModel model,
-        string mode,
-        IReadOnlyList<Question> questions,
-        int maxTokens,
-        AnswerSettings answer,
-        Action<string, double> progress,
-        CancellationToken cancellationToken)
-    {
-        IReadOnlyList<string> choices = [.. answer.Choices.Select(c => c.Text)];
-        ScoredAnswer[] answers = new ScoredAnswer[questions.Count];
-        int done = 0;
-        int right = 0;
-        ParallelOptions parallel = new() { MaxDegreeOfParallelism = Environment.ProcessorCount, CancellationToken = cancellationToken };
-        await Parallel.ForAsync(0, questions.Count, parallel, async (i, token) =>
-        {
-            ReasoningRequest request = new() { Turns = questions[i].Turns, Mode = mode, MaxTokens = maxTokens };
-            ReasoningResult result = await model.AnswerAsync(request, token).ConfigureAwait(false);
-            bool correct = AnswerScorer.IsRight(answer.Type, choices, questions[i].Expected, result.Text);
-            answers[i] = new ScoredAnswer(result.Text, result.Reasoning, result.Usage.GeneratedTokens, correct, result.Finish is FinishReason.Stop or FinishReason.StopText);
-            int count = Interlocked.Increment(ref done);
-            int hits = correct ? Interlocked.Increment(ref right) : Volatile.Read(ref right);
-            progress($"{count} of {questions.Count} questions, {100.0 * hits / count:F1}% right", (double)count / questions.Count);
-        }).ConfigureAwait(false);
-        return answers;
-    }
-
-    private static List<ScoredAnswer> AskTorch(
-        Transformer transformer,
-        LoraAdapter adapter,
-        bool masked,
-        PromptEncoder encoder,
-        IReadOnlyList<int> ends,
-        IReadOnlyList<Question> questions,
-        int maxTokens,
-        ModelManifest manifest,
-        Action<string, double> progress,
-        CancellationToken cancellationToken)
-    {
-        progress($"{questions.Count} questions", 0);
-        using TorchDecoder decoder = new(transformer, adapter, masked);
-        IReadOnlyList<DecodedSequence> decoded = decoder.Decode([.. questions.Select(q => encoder.Prompt(q.Turns))], encoder.GenerationPrompt(), ends.ToHashSet(), maxTokens, cancellation: cancellationToken);
-        IReadOnlyList<string> choices = [.. manifest.Answer.Choices.Select(c => c.Text)];
-        List<ScoredAnswer> answers = [];
-        foreach ((Question question, DecodedSequence sequence) in questions.Zip(decoded))
-        {
-            (string? reasoning, string text) = OutputText.Split(encoder.Tokenizer.Decode(sequence.Tokens, skipSpecialTokens: true), manifest.Prompt.ThinkOpen, manifest.Prompt.ThinkClose);
-            answers.Add(new ScoredAnswer(text, reasoning, sequence.Tokens.Length, AnswerScorer.IsRight(manifest.Answer.Type, choices, question.Expected, text), sequence.Ended));
-        }
-
-        progress($"{100.0 * answers.Count(a => a.Right) / Math.Max(1, answers.Count):F1}% right", 1);
-        return answers;
+        return new ExampleTrace(question.Text, question.Expected, modes);
     }
 
     // Evenly over the data, so that kinds of questions that follow each other all show.
     private static IEnumerable<int> Pick(int count) => Enumerable.Range(0, Math.Min(Traces, count)).Select(i => (int)((long)i * count / Math.Min(Traces, count)));
+
+    // Examinations, for the share of progress.
+    private static int Count(CompileInputs inputs)
+    {
+        EvaluationSettings settings = inputs.Manifest.Evaluation!;
+        int perForm = (inputs.StatesBudget ? 3 : 1) + settings.HardBudgets.Distinct().Count();
+        int streams = inputs.Streams is null ? 0 : settings.Seeds + StreamExamination.Policies.Count(p => !StreamReplay.CanReplay(p.Voting));
+        return 1
+            + inputs.Manifest.Adapters.Sum(a => 1 + (perForm * (a.Budget is null ? 1 : 2)))
+            + (inputs.Routing is null ? 0 : 2 + inputs.Manifest.Adapters.Count)
+            + (inputs.Streams is null ? 0 : streams * Voters(inputs.Manifest).Length);
+    }
+}
+
+/// <summary>Joins the progress of examinations that follow each other.</summary>
+/// <param name="report">Text and share of all.</param>
+/// <param name="count">Examinations to come.</param>
+internal sealed class EvaluationProgress(Action<string, double> report, int count)
+{
+    private int _begun;
+
+    /// <summary>Begins the next examination.</summary>
+    public Action<string, double> Next(string title)
+    {
+        double before = _begun++;
+        return (text, share) => report($"{title}: {text}", Math.Min(1, (before + share) / count));
+    }
 }

@@ -17,20 +17,35 @@ internal static class ExportStage
 {
     public const string ParityFile = "parity.json";
 
-    private const int Version = 2;
+    private const int Version = 3;
     private const int ReferenceExamples = 8;
 
     // A single short example may hold several near ties, whose likeliest token flips at any difference; what flips cost is measured by evaluate.
     private static readonly VerificationBounds s_bounds = new() { ArgmaxAgreement = 0.75 };
 
-    public static StageKey Key(CompileInputs inputs, StageKey quantize, IReadOnlyList<PlannedStage> sft)
+    /// <param name="inputs">What is compiled.</param>
+    /// <param name="quantize">The base.</param>
+    /// <param name="shipped">What is shipped of each adapter: its budget stage, or its sft.</param>
+    /// <param name="switcher">The switcher, or null.</param>
+    /// <param name="verifiers">Verifiers of adapters.</param>
+    public static StageKey Key(CompileInputs inputs, StageKey quantize, IReadOnlyList<PlannedStage> shipped, StageKey? switcher, IReadOnlyList<PlannedStage> verifiers)
     {
         StageKeyBuilder key = new StageKeyBuilder(StageNames.Export, Version)
             .Add("quantize", quantize)
             .Add("context", inputs.Context);
-        foreach (PlannedStage adapter in sft)
+        foreach (PlannedStage adapter in shipped)
         {
             key.Add("adapter " + adapter.Adapter, adapter.Key);
+        }
+
+        if (switcher is not null)
+        {
+            key.Add("switcher", switcher);
+        }
+
+        foreach (PlannedStage verifier in verifiers)
+        {
+            key.Add("verifier " + verifier.Adapter, verifier.Key);
         }
 
         return key.Build();
@@ -40,7 +55,9 @@ internal static class ExportStage
         CompileInputs inputs,
         StoreEntry resolved,
         StoreEntry quantized,
-        IReadOnlyList<StoreEntry> trained,
+        IReadOnlyList<StoreEntry> shipped,
+        StoreEntry? switcher,
+        IReadOnlyDictionary<string, StoreEntry> verifiers,
         StageFolders folders,
         Action<string, double> progress,
         CancellationToken cancellationToken)
@@ -50,7 +67,7 @@ internal static class ExportStage
         progress("writing graphs", 0);
         List<string> files = [GraphExporter.WriteBase(model, options, folders.Output)];
         List<BundleAdapter> adapters = [];
-        foreach ((AdapterSettings adapter, StoreEntry entry) in inputs.Manifest.Adapters.Zip(trained))
+        foreach ((AdapterSettings adapter, StoreEntry entry) in inputs.Manifest.Adapters.Zip(shipped))
         {
             BundleAdapter written = GraphExporter.WriteAdapter(model, LoraAdapter.Load(entry.Folder), adapter.Name, options, folders.Output);
             adapters.Add(written);
@@ -58,7 +75,7 @@ internal static class ExportStage
         }
 
         progress("computing reference logits in Torch", 0.2);
-        List<ReferenceLogits> references = References(inputs, resolved, trained, model, cancellationToken);
+        List<ReferenceLogits> references = References(inputs, resolved, shipped, model, cancellationToken);
         progress("running the graphs", 0.5);
         VerificationReport report = ExportVerifier.Verify(model, folders.Output, adapters, options, references, s_bounds, cancellationToken);
         new ExportedGraphs(files, adapters).Write(Path.Combine(folders.Output, ExportedGraphs.FileName));
@@ -75,7 +92,7 @@ internal static class ExportStage
             return references;
         }
 
-        PromptEncoder encoder = new(resolved.File(ResolveStage.BaseFolder), inputs.Manifest.Prompt.System);
+        PromptEncoder encoder = new(resolved.File(ResolveStage.BaseFolder), inputs.Manifest.Prompt);
         using Transformer transformer = TorchModel.Load(model);
         foreach ((AdapterSettings adapter, StoreEntry entry) in inputs.Manifest.Adapters.Zip(trained))
         {

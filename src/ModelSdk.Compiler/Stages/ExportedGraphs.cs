@@ -7,7 +7,8 @@ namespace ModelSdk.Compiler.Stages;
 /// <summary>What the export stage wrote: graphs.json in its entry.</summary>
 /// <param name="Files">Graphs and adapter weights, relative to the entry and to the bundle.</param>
 /// <param name="Adapters">The adapters as model.json lists them.</param>
-internal sealed record ExportedGraphs(IReadOnlyList<string> Files, IReadOnlyList<BundleAdapter> Adapters)
+/// <param name="Prefill">The graph that encodes prompts and holds the switcher; null without one.</param>
+internal sealed record ExportedGraphs(IReadOnlyList<string> Files, IReadOnlyList<BundleAdapter> Adapters, string? Prefill = null)
 {
     public const string FileName = "graphs.json";
 

@@ -20,11 +20,26 @@ internal static class ResolveStage
     /// <summary>File in the entry: the evaluation data.</summary>
     public const string EvaluationData = "data/evaluation.jsonl";
 
-    private const int Version = 1;
+    /// <summary>File in the entry: the questions for parallel streams.</summary>
+    public const string StreamData = "data/streams.jsonl";
+
+    /// <summary>File in the entry: the mixed questions that measure the switcher.</summary>
+    public const string RoutingData = "data/routing.jsonl";
+
+    /// <summary>File in the entry: the switcher's training data.</summary>
+    public const string SwitcherData = "data/switcher.jsonl";
+
+    private const int Version = 2;
     private const string FindingsFile = "findings.json";
 
     /// <summary>File in the entry: an adapter's training data.</summary>
     public static string TrainingFile(string adapter) => $"data/train.{adapter}.jsonl";
+
+    /// <summary>File in the entry: an adapter's questions of budget forcing.</summary>
+    public static string BudgetFile(string adapter) => $"data/budget.{adapter}.jsonl";
+
+    /// <summary>File in the entry: an adapter's questions of the verifier.</summary>
+    public static string VerifierFile(string adapter) => $"data/verifier.{adapter}.jsonl";
 
     public static StageKey Key(CompileInputs inputs)
     {
@@ -32,12 +47,40 @@ internal static class ResolveStage
         StageKeyBuilder key = new StageKeyBuilder(StageNames.Resolve, Version)
             .Add("context", inputs.Context)
             .Add("system", manifest.Prompt.System)
-            .Add("answer", manifest.Answer.Type.ToString())
+            .Add("graded", manifest.Grader is null ? "by type" : "by a program")
             .Add("maxExamples", manifest.Evaluation?.MaxExamples ?? -1)
             .Add("maxTokens", manifest.Evaluation?.MaxTokens ?? -1);
-        foreach (ChoiceSettings choice in manifest.Answer.Choices)
+        if (manifest.Grader is null)
         {
-            key.Add("choice", choice.Text);
+            key.Add("answer", manifest.Answer.Type.ToString());
+            foreach (ChoiceSettings choice in manifest.Answer.Choices)
+            {
+                key.Add("choice", choice.Text);
+            }
+        }
+
+        // What decides whether prompts fit the context.
+        if (LongestStated(inputs) is int stated)
+        {
+            key.Add("budgetText", manifest.Prompt.Budget).Add("stated", stated);
+        }
+
+        foreach (AdapterSettings adapter in manifest.Adapters)
+        {
+            if (adapter.Budget is BudgetForcingSettings budget)
+            {
+                key.Add("forcingText", manifest.Prompt.Budget).Add("longest", budget.StatedShare > 0 ? budget.Budgets.Max() : -1).Add("completion", budget.MaxTokens);
+            }
+
+            if (adapter.Verifier is VerifierSettings verifier)
+            {
+                key.Add("verification", verifier.Prompt);
+            }
+        }
+
+        foreach (AdapterSettings adapter in manifest.Switcher is null ? [] : manifest.Adapters)
+        {
+            key.Add("mode", adapter.Name);
         }
 
         foreach (InputFile file in inputs.All)
@@ -60,7 +103,7 @@ internal static class ResolveStage
         }
 
         progress("tokenizer and chat template", 0);
-        PromptEncoder encoder = new(baseFolder, manifest.Prompt.System);
+        PromptEncoder encoder = new(baseFolder, manifest.Prompt);
         if (encoder.Tokenizer.Count > inputs.Architecture.VocabularySize)
         {
             throw new ModelFormatException(
@@ -72,18 +115,14 @@ internal static class ResolveStage
         EndTokens.Of(baseFolder, encoder);
         List<Finding> findings = [];
         HashSet<string> trained = new(StringComparer.Ordinal);
+        void Learn(IEnumerable<TrainingExample> examples) =>
+            trained.UnionWith(examples.SelectMany(e => e.Turns).Where(t => t.Role == "user").Select(t => GrpoDataset.WithoutBudget(t.Content, manifest.Prompt.Budget)));
         for (int i = 0; i < manifest.Adapters.Count; i++)
         {
             AdapterSettings adapter = manifest.Adapters[i];
             cancellationToken.ThrowIfCancellationRequested();
             progress($"training data of {adapter.Name}", 0.2);
-            string copy = Path.Combine(folders.Output, TrainingFile(adapter.Name));
-            Snapshot(inputs.Training[adapter.Name], copy);
-            foreach (TrainingExample example in TrainingData.Read(inputs.Training[adapter.Name].Path))
-            {
-                trained.UnionWith(example.Turns.Where(t => t.Role == "user").Select(t => t.Content));
-            }
-
+            Learn(Take(inputs.Training[adapter.Name], folders, TrainingFile(adapter.Name)));
             if (!adapter.Masked)
             {
                 findings.Add(new Finding(
@@ -91,15 +130,42 @@ internal static class ResolveStage
                     $"The adapter {adapter.Name} is trained on prompts too (\"masked\": false, an ablation). The runtime never runs adapters on prompts, so as deployed it works worse than its training says.")
                 { Pointer = $"adapters/{adapter.Name}/masked" });
             }
+
+            if (adapter.Budget is BudgetForcingSettings budget)
+            {
+                progress($"questions of budget forcing of {adapter.Name}", 0.3);
+                InputFile file = inputs.Budget[adapter.Name];
+                IReadOnlyList<TrainingExample> examples = Take(file, folders, BudgetFile(adapter.Name));
+                Question.Read(file.Path, file.Path, inputs.ReadableAnswer, most: null);
+                GrpoDataset.Encode(file.Path, examples, encoder.Tokenizer, encoder.Template, manifest.Prompt, budget, inputs.Context);
+                Learn(examples);
+            }
+
+            if (adapter.Verifier is VerifierSettings verifier)
+            {
+                progress($"questions of the verifier of {adapter.Name}", 0.4);
+                InputFile file = inputs.Verifier[adapter.Name];
+                Learn(Take(file, folders, VerifierFile(adapter.Name)));
+                int after = encoder.Tokenizer.Encode(verifier.Prompt).Length + 1;
+                foreach (Question question in Question.Read(file.Path, file.Path, inputs.ReadableAnswer, most: null))
+                {
+                    Fit(inputs, encoder, file, question, null, after, "the verification prompt");
+                }
+            }
         }
 
-        if (inputs.Evaluation is not null)
+        if (inputs.Switcher is not null)
         {
-            progress("evaluation data", 0.6);
-            Snapshot(inputs.Evaluation, Path.Combine(folders.Output, EvaluationData));
-            CheckQuestions(inputs, encoder, trained, findings);
+            progress("training data of the switcher", 0.5);
+            IReadOnlyList<TrainingExample> examples = Take(inputs.Switcher, folders, SwitcherData);
+            Training.Heads.SwitcherData.Encode(inputs.Switcher.Path, examples, [.. manifest.Adapters.Select(a => a.Name)], encoder.Tokenizer, encoder.Template, manifest.Prompt.System, inputs.Context);
+            Learn(examples);
         }
 
+        progress("evaluation data", 0.6);
+        CheckQuestions(inputs, inputs.Evaluation, EvaluationData, LongestStated(inputs), folders, encoder, trained, findings);
+        CheckQuestions(inputs, inputs.Streams, StreamData, null, folders, encoder, trained, findings);
+        CheckQuestions(inputs, inputs.Routing, RoutingData, null, folders, encoder, trained, findings);
         File.WriteAllBytes(Path.Combine(folders.Output, FindingsFile), JsonSerializer.SerializeToUtf8Bytes(findings, FindingsJson.Default.ListFinding));
         progress("all inputs are sound", 1);
     }
@@ -115,27 +181,34 @@ internal static class ResolveStage
         }
     }
 
-    private static void CheckQuestions(CompileInputs inputs, PromptEncoder encoder, HashSet<string> trained, List<Finding> findings)
+    // The budget with the longest statement that evaluation writes into prompts.
+    private static int? LongestStated(CompileInputs inputs)
     {
+        IEnumerable<int> stated = [.. inputs.StatesBudget ? [inputs.Manifest.StatedBudget!.Value] : (int[])[], .. inputs.Manifest.Evaluation?.HardBudgets ?? []];
+        return stated.Any() ? stated.Max() : null;
+    }
+
+    private static IReadOnlyList<TrainingExample> Take(InputFile file, StageFolders folders, string copy)
+    {
+        Snapshot(file, Path.Combine(folders.Output, copy));
+        return TrainingData.Read(file.Path);
+    }
+
+    private static void CheckQuestions(CompileInputs inputs, InputFile? file, string copy, int? stated, StageFolders folders, PromptEncoder encoder, HashSet<string> trained, List<Finding> findings)
+    {
+        if (file is null)
+        {
+            return;
+        }
+
         EvaluationSettings settings = inputs.Manifest.Evaluation!;
-        string path = inputs.Evaluation!.Path;
-        int generation = encoder.GenerationPrompt().Length;
+        Snapshot(file, Path.Combine(folders.Output, copy));
         int seen = 0;
         int firstSeen = 0;
-        foreach (Question question in Question.Read(path, path, inputs.Manifest.Answer, settings.MaxExamples))
+        foreach (Question question in Question.Read(file.Path, file.Path, inputs.ReadableAnswer, copy == EvaluationData ? settings.MaxExamples : null, copy == RoutingData ? inputs.Modes : null))
         {
-            int length = encoder.Prompt(question.Turns).Length + generation + settings.MaxTokens;
-            if (length > inputs.Context)
-            {
-                throw new CompilerException(
-                    DiagnosticCodes.ExampleTooLong,
-                    $"This question and an answer of evaluation.maxTokens = {settings.MaxTokens} take {length} tokens; the context has {inputs.Context}. Shorten the question, lower maxTokens, or raise the context.",
-                    path,
-                    question.Line,
-                    1);
-            }
-
-            if (trained.Contains(question.Text))
+            Fit(inputs, encoder, file, question, stated, settings.MaxTokens, $"an answer of evaluation.maxTokens = {settings.MaxTokens}");
+            if (trained.Contains(GrpoDataset.WithoutBudget(question.Text, inputs.Manifest.Prompt.Budget)))
             {
                 seen++;
                 firstSeen = firstSeen == 0 ? question.Line : firstSeen;
@@ -147,7 +220,21 @@ internal static class ResolveStage
             findings.Add(new Finding(
                 DiagnosticCodes.EvaluationQuestionTrained,
                 $"{seen} evaluation {(seen == 1 ? "question is" : "questions are")} in the training data word for word, this one first: the measured accuracy says little about unseen questions.")
-            { Input = inputs.Evaluation.Name, Line = firstSeen });
+            { Input = file.Name, Line = firstSeen });
+        }
+    }
+
+    private static void Fit(CompileInputs inputs, PromptEncoder encoder, InputFile file, Question question, int? stated, int after, string what)
+    {
+        int length = encoder.Prompt(question.Turns, stated).Length + encoder.GenerationPrompt().Length + after;
+        if (length > inputs.Context)
+        {
+            throw new CompilerException(
+                DiagnosticCodes.ExampleTooLong,
+                $"This question and {what} take {length} tokens; the context has {inputs.Context}. Shorten the question, lower maxTokens, or raise the context.",
+                file.Path,
+                question.Line,
+                1);
         }
     }
 

@@ -54,7 +54,7 @@ internal static class SftStage
     {
         progress("reading data", 0);
         string path = inputs.Training[adapter.Name].Path;
-        PromptEncoder encoder = new(resolved.File(ResolveStage.BaseFolder), inputs.Manifest.Prompt.System);
+        PromptEncoder encoder = new(resolved.File(ResolveStage.BaseFolder), inputs.Manifest.Prompt);
         IReadOnlyList<TrainingExample> examples = TrainingData.Read(resolved.File(ResolveStage.TrainingFile(adapter.Name)));
         SftDataset data = SftDataset.Encode(path, examples, encoder.Tokenizer, encoder.Template, inputs.Manifest.Prompt.System, inputs.Context);
 

@@ -33,6 +33,9 @@ public static partial class DiagnosticCodes
     /// <summary>An input file changed while modelc was reading it.</summary>
     public const string InputChanged = "MDL5008";
 
+    /// <summary>A gate of the manifest does not hold: what was measured is not good enough.</summary>
+    public const string GateFailed = "MDL5010";
+
     /// <summary>The model compiler ended with an error and named no reason.</summary>
     public const string CompilerFailed = "MDL5301";
 
@@ -65,6 +68,7 @@ public static partial class DiagnosticCodes
         new(LockMismatch, "The lock file does not match"),
         new(TargetExceeded, "The bundle does not fit a target"),
         new(InputChanged, "An input changed during the compile"),
+        new(GateFailed, "A gate does not hold"),
         new(CommandLineInvalid, "The command line cannot be understood"),
         new(CompilerFailed, "The model compiler failed without a reason"),
         new(CompilerNotStarted, "The model compiler could not be started"),

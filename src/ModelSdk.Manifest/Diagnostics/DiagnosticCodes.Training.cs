@@ -36,6 +36,9 @@ public static partial class DiagnosticCodes
     /// <summary>Budget forcing learns nothing: the samples of each question all get the same reward.</summary>
     public const string RewardsFlat = "MDL3023";
 
+    /// <summary>The manifest's grading program cannot be started, crashed, hung, or gave no usable scores.</summary>
+    public const string GraderFailed = "MDL3030";
+
     private static DiagnosticInfo[] TrainingCodes() =>
     [
         new(TorchUnavailable, "The native libraries of torch are missing or cannot be loaded"),
@@ -49,5 +52,6 @@ public static partial class DiagnosticCodes
         new(LossNotFinite, "The loss or the gradients became NaN or infinite"),
         new(CheckpointInvalid, "A training checkpoint is damaged or belongs to another run"),
         new(RewardsFlat, "The samples of each question all get the same reward"),
+        new(GraderFailed, "The grading program failed"),
     ];
 }

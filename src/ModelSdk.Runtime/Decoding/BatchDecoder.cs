@@ -27,12 +27,13 @@ internal sealed class BatchDecoder : IDisposable
     /// <param name="rows">Rows of one worker.</param>
     /// <param name="workers">Threads that run batches of their own. With sessions of one thread each: the number of processors.</param>
     /// <param name="chunk">Most prompt tokens of one pass.</param>
-    public BatchDecoder(TransformerConfig config, OutputFormat format, GraphSession encoder, GraphSession decoder, int context, int rows, int workers, int chunk = 256)
+    /// <param name="verifier">Judges each finished answer on its own keys and values (<see cref="BatchSequence.Score"/>); null judges none.</param>
+    public BatchDecoder(TransformerConfig config, OutputFormat format, GraphSession encoder, GraphSession decoder, int context, int rows, int workers, int chunk = 256, AnswerVerifier? verifier = null)
     {
         _format = format;
         _workers = new Worker[workers];
         for (int i = 0; i < workers; i++)
-            _workers[i] = new Worker(config, format, encoder, decoder, context, rows, chunk);
+            _workers[i] = new Worker(config, format, encoder, decoder, context, rows, chunk, verifier);
     }
 
     /// <summary>Generates all samples of all prompts.</summary>
@@ -91,7 +92,7 @@ internal sealed class BatchDecoder : IDisposable
         _ = new TokenSampler(options.Sampling);
         foreach (BatchPrompt prompt in prompts)
         {
-            if (prompt.Samples < 0 || prompt.Budget < 1)
+            if (prompt.Samples < 0 || prompt.Budget < 1 || prompt.MaxTokens < 1)
                 throw new InvalidRequestException($"A prompt asks for {prompt.Samples} samples with a budget of {prompt.Budget?.ToString(System.Globalization.CultureInfo.InvariantCulture) ?? "none"}; samples must be 0 or more, a budget 1 or more.");
             int tokens = prompt.Tokens.Length + options.GenerationPrompt.Length;
             int reserved = _format.ForceAnswerTokens.Length + _format.AnswerTokens + 1;
@@ -122,14 +123,15 @@ internal sealed class BatchDecoder : IDisposable
     private sealed record Live(int Prompt, int Sample, BatchRow Row, StreamState State, SequenceRecorder Recorder);
 
     /// <summary>One thread with a cache of its own.</summary>
-    private sealed class Worker(TransformerConfig config, OutputFormat format, GraphSession encoder, GraphSession decoder, int context, int rows, int chunk) : IDisposable
+    private sealed class Worker(TransformerConfig config, OutputFormat format, GraphSession encoder, GraphSession decoder, int context, int rows, int chunk, AnswerVerifier? verifier) : IDisposable
     {
         private readonly TokenCache _prompt = new(config, context, chunk, Math.Max(encoder.Index, decoder.Index) + 1);
         private readonly BatchCache _rows = new(config, rows, context, chunk);
         private readonly List<Live> _live = [];
         private readonly float[] _scratch = new float[config.VocabularySize];
 
-        public int Context => context;
+        /// <summary>Tokens that a sequence can have; the verification prompt needs the others.</summary>
+        public int Context { get; } = context - (verifier?.Tokens.Length ?? 0);
 
         public void Run(IReadOnlyList<BatchPrompt> prompts, int first, int stride, BatchOptions options, Action<BatchSequence, int, int> done, Tally tally, CancellationToken cancellationToken)
         {
@@ -154,7 +156,7 @@ internal sealed class BatchDecoder : IDisposable
                         if (Advance(_live[i]))
                             continue;
                         Live live = _live[i];
-                        done(live.Recorder.Sequence(live.Prompt, live.Sample, live.State), live.Prompt, live.Sample);
+                        done(live.Recorder.Sequence(live.Prompt, live.Sample, live.State) with { Score = Judge(live) }, live.Prompt, live.Sample);
                         _rows.Remove(live.Row);
                         _live[i] = _live[^1];
                         _live.RemoveAt(_live.Count - 1);
@@ -199,9 +201,20 @@ internal sealed class BatchDecoder : IDisposable
                 _prompt.Append(decoder, options.GenerationPrompt, logits: true, cancellationToken);
             }
 
-            SamplingOptions sampling = options.Sampling with { Seed = SequenceSeed.Of(prompt.Seed, place.Sample) };
-            StreamState state = new(format, sampling, context - _prompt.Length, prompt.Budget, Math.Min(prompt.MaxTokens ?? int.MaxValue, options.MaxTokens));
+            SamplingOptions sampling = options.Sampling with { Seed = prompt.SeedOf(place.Sample) };
+            StreamState state = new(format, sampling, Context - _prompt.Length, prompt.Budget, Math.Min(options.MaxTokens, prompt.MaxTokens ?? int.MaxValue));
             _live.Add(new Live(place.Prompt, place.Sample, _rows.Add(_prompt), state, new SequenceRecorder(options.Sampling, _scratch)));
+        }
+
+        /// <summary>P(the answer is right), read behind it; null without a verifier.</summary>
+        private double? Judge(Live live)
+        {
+            if (verifier is null)
+                return null;
+            if (live.State.Unrun is int last)
+                _rows.Append(decoder, live.Row, [last]);
+            float logit = _rows.Score(verifier.Graph, live.Row, verifier.Tokens);
+            return verifier.Probability(logit, live.Row.Length + verifier.Tokens.Length - 1);
         }
 
         /// <summary>Chooses the next token of a sequence; false when it has ended.</summary>

@@ -26,6 +26,9 @@ public sealed record BatchSequence(
     /// <summary>Whether the reasoning was cut and the answer forced.</summary>
     public bool Forced => ForcedAt >= 0;
 
+    /// <summary>The verifier's probability that the answer is right; null when none was asked.</summary>
+    public double? Score { get; init; }
+
     /// <summary>Generated tokens as <see cref="Usage.GeneratedTokens"/> counts them: neither the end of turn nor tokens that were appended.</summary>
     public int GeneratedTokens => Tokens.Length - ForcedTokens - (Ended ? 1 : 0);
 }

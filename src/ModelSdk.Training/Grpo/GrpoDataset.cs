@@ -85,7 +85,7 @@ public sealed record GrpoDataset(
     }
 
     /// <summary>A message without a budget stated at its end.</summary>
-    internal static string WithoutBudget(string message, string statement)
+    public static string WithoutBudget(string message, string statement)
     {
         if (statement.Length == 0 || !statement.Contains(PromptSettings.BudgetPlaceholder, StringComparison.Ordinal))
         {

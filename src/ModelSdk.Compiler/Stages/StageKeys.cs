@@ -1,0 +1,49 @@
+using ModelSdk.Compiler.Store;
+using ModelSdk.Manifest;
+
+namespace ModelSdk.Compiler.Stages;
+
+/// <summary>Groups of inputs that several stages read.</summary>
+internal static class StageKeys
+{
+    /// <summary>What turns conversations into tokens.</summary>
+    public static StageKeyBuilder AddText(this StageKeyBuilder key, CompileInputs inputs) => key
+        .Add("tokenizer", inputs.BaseDigest("tokenizer.json"))
+        .Add("template", inputs.BaseDigest("tokenizer_config.json"))
+        .Add("jinja", inputs.BaseDigest("chat_template.jinja"))
+        .Add("system", inputs.Manifest.Prompt.System);
+
+    /// <summary>What turns tokens into an answer.</summary>
+    public static StageKeyBuilder AddOutput(this StageKeyBuilder key, CompileInputs inputs) => key
+        .Add("generation", inputs.BaseDigest("generation_config.json"))
+        .Add("thinkOpen", inputs.Manifest.Prompt.ThinkOpen)
+        .Add("thinkClose", inputs.Manifest.Prompt.ThinkClose);
+
+    /// <summary>What says whether an answer is right: the manifest's program with its files, else the answer type.</summary>
+    public static StageKeyBuilder AddGrading(this StageKeyBuilder key, CompileInputs inputs)
+    {
+        if (inputs.Manifest.Grader is GraderSettings program)
+        {
+            foreach (string part in program.Command)
+            {
+                key.Add("grader", part);
+            }
+
+            foreach (InputFile file in inputs.Grader)
+            {
+                key.Add(file.Name, file.Sha256);
+            }
+
+            return key;
+        }
+
+        AnswerSettings answer = inputs.Manifest.Answer;
+        key.Add("answer", answer.Type.ToString());
+        foreach (ChoiceSettings choice in answer.Choices)
+        {
+            key.Add("choice", choice.Text);
+        }
+
+        return answer.Type == AnswerType.Number ? key.Add("tolerance", answer.Tolerance) : key;
+    }
+}
