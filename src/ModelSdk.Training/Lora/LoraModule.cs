@@ -15,7 +15,6 @@ internal sealed class LoraModule : IDisposable
     private const int MergedUpTo = 512;
 
     private readonly Transformer _base;
-    private readonly double _scale;
     private readonly Dictionary<string, (Tensor A, Tensor B)> _pairs = new(StringComparer.Ordinal);
     private readonly FusedLinear[][] _layers;
     private readonly bool _merged;
@@ -24,7 +23,6 @@ internal sealed class LoraModule : IDisposable
     {
         _base = model;
         (Rank, Alpha, Dropout) = (rank, alpha, dropout);
-        _scale = alpha / rank;
         _merged = merged ?? (dropout == 0 && model.Config.HiddenSize <= MergedUpTo);
         var wanted = targets.ToHashSet(StringComparer.Ordinal);
         _layers = new FusedLinear[model.Config.Layers][];
@@ -39,7 +37,7 @@ internal sealed class LoraModule : IDisposable
                 0 => layer.AttentionNorm,
                 2 => layer.FeedNorm,
                 _ => null,
-            }, kind == 0 ? model.RowScale.unsqueeze(1).DetachFromDisposeScope() : null))];
+            }, kind == 0 ? model.RowScale.unsqueeze(1) : null))];
         }
 
         Names = [.. _layers.SelectMany(l => l).SelectMany(f => f.Parts).Where(p => _pairs.ContainsKey(p.Module)).Select(p => p.Module)];
@@ -62,7 +60,9 @@ internal sealed class LoraModule : IDisposable
             var folded = parameter.Value;
             folded = gain is null ? folded : folded * gain;
             folded = rowScale is null ? folded : folded * rowScale;
-            return new FusedLinear(parts, columns, gain, rowScale, _merged ? folded.clone().DetachFromDisposeScope() : null);
+            // Scaled here, once: a number that meets a tensor makes a temporary, which may be finalized during the native call.
+            var scale = (rowScale is null ? torch.ones(1, device: model.Device) : rowScale) * (alpha / rank);
+            return new FusedLinear(parts, columns, gain, scale.DetachFromDisposeScope(), _merged ? folded.clone().DetachFromDisposeScope() : null);
         }
     }
 
@@ -137,7 +137,7 @@ internal sealed class LoraModule : IDisposable
         foreach (var linear in _layers.SelectMany(l => l))
         {
             linear.Folded?.Dispose();
-            linear.RowScale?.Dispose();
+            linear.Scale.Dispose();
         }
     }
 
@@ -167,7 +167,7 @@ internal sealed class LoraModule : IDisposable
             }
         }
 
-        var b = (blocks.Count == 1 ? blocks[0] : torch.cat(blocks, 0)) * (linear.RowScale is null ? torch.tensor((float)_scale) : linear.RowScale * _scale);
+        var b = (blocks.Count == 1 ? blocks[0] : torch.cat(blocks, 0)) * linear.Scale;
         var type = _base.Compute.Type;
         return linear.Folded is null
             ? frozen with { LoraA = a.to_type(type), LoraB = b.to_type(type), Dropout = Dropout }
@@ -178,7 +178,7 @@ internal sealed class LoraModule : IDisposable
     /// <param name="Parts">Its modules and their rows.</param>
     /// <param name="Columns">Inputs.</param>
     /// <param name="Gain">Gain of the norm before it [in], or null.</param>
-    /// <param name="RowScale">Scale of its rows [out, 1], or null.</param>
+    /// <param name="Scale">Scale of B's rows [out, 1] or [1]: alpha / rank, and the scale of the queries.</param>
     /// <param name="Folded">fp32 weight with both folded in; for the merged form only.</param>
-    private sealed record FusedLinear((string Module, int Rows)[] Parts, int Columns, Tensor? Gain, Tensor? RowScale, Tensor? Folded);
+    private sealed record FusedLinear((string Module, int Rows)[] Parts, int Columns, Tensor? Gain, Tensor Scale, Tensor? Folded);
 }

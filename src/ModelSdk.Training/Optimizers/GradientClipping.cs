@@ -1,3 +1,4 @@
+using TorchSharp;
 using static TorchSharp.torch;
 
 namespace ModelSdk.Training.Optimizers;
@@ -22,9 +23,10 @@ public static class GradientClipping
         var norm = stack(all.Select(g => g.norm())).norm().to_type(ScalarType.Float64).item<double>();
         if (maxNorm > 0 && norm > maxNorm)
         {
+            using Scalar factor = (maxNorm / (norm + 1e-6)).ToScalar();
             foreach (var gradient in all)
             {
-                gradient.mul_(maxNorm / (norm + 1e-6));
+                gradient.mul_(factor);
             }
         }
 
