@@ -29,12 +29,21 @@ internal sealed class ScriptedModel : IAsyncDisposable
     /// <param name="chains">Tokens that follow each other; a token with several successors in all chains takes one of them at random.</param>
     /// <param name="context">Context of the bundle.</param>
     /// <param name="change">Changes the bundle's manifest.</param>
-    public static async Task<ScriptedModel> Load(string[][] chains, int context = 256, Func<BundleManifest, BundleManifest>? change = null)
+    /// <param name="heads">Switcher and verifier.</param>
+    /// <param name="adapters">Number of adapters.</param>
+    /// <param name="prefillChunk">Most prompt tokens of a pass.</param>
+    public static async Task<ScriptedModel> Load(
+        string[][] chains,
+        int context = 256,
+        Func<BundleManifest, BundleManifest>? change = null,
+        TinyHeads? heads = null,
+        int adapters = 1,
+        int prefillChunk = 256)
     {
         IEnumerable<(int, int)> script = chains.SelectMany(TinyBundle.Script).Distinct();
         TemporaryFolder folder = new();
-        string bundle = TinyBundle.Scripted(folder.Path, script, context, change);
-        return new ScriptedModel(folder, await ReasoningModel.LoadAsync(bundle, new ReasoningModelOptions { Threads = 1 }));
+        string bundle = TinyBundle.Scripted(folder.Path, script, context, adapters, change, heads);
+        return new ScriptedModel(folder, await ReasoningModel.LoadAsync(bundle, new ReasoningModelOptions { Threads = 1, PrefillChunk = prefillChunk }));
     }
 
     public Task<ReasoningResult> Answer(Func<ReasoningRequest, ReasoningRequest>? change = null)

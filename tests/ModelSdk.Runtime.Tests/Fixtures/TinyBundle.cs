@@ -13,21 +13,21 @@ internal static class TinyBundle
     public const string Adapter = "arithmetic";
 
     /// <summary>Random weights: attention, feed-forward and adapters all matter, and greedy text never ends by itself.</summary>
-    public static string Random(string folder, int context = 256, int adapters = 2, Func<BundleManifest, BundleManifest>? change = null)
+    public static string Random(string folder, int context = 256, int adapters = 2, Func<BundleManifest, BundleManifest>? change = null, TinyHeads? heads = null)
     {
         Random random = new(7);
-        return Write(folder, context, adapters, tied: true, new QuantizationSettings { Weights = WeightFormat.Int4 }, loraScale: 0.3f, change, name => Values(name, random));
+        return Write(folder, context, adapters, tied: true, new QuantizationSettings { Weights = WeightFormat.Int4 }, loraScale: 0.3f, change, heads, name => Values(name, random));
     }
 
     /// <summary>
     /// A model that says what it is told: after each token comes the token that the script names for it, whatever stands before; of several, each is as likely as the others.
     /// Attention and feed-forward write nothing into the residual stream, and the LM head maps each embedding to its successor.
     /// </summary>
-    public static string Scripted(string folder, IEnumerable<(int Token, int Next)> successors, int context = 256, Func<BundleManifest, BundleManifest>? change = null)
+    public static string Scripted(string folder, IEnumerable<(int Token, int Next)> successors, int context = 256, int adapters = 1, Func<BundleManifest, BundleManifest>? change = null, TinyHeads? heads = null)
     {
         TransformerConfig config = Config(tied: false);
-        Random random = new(3);
-        float[] embedding = [.. Enumerable.Range(0, config.VocabularySize * config.HiddenSize).Select(_ => random.Next(2) == 0 ? -1f : 1f)];
+        Random random = new(5);
+        float[] embedding = Embedding();
         float[] head = new float[embedding.Length];
         foreach ((int token, int next) in successors)
         {
@@ -35,7 +35,7 @@ internal static class TinyBundle
                 head[next * config.HiddenSize + i] += embedding[token * config.HiddenSize + i];
         }
 
-        return Write(folder, context, 1, tied: false, new QuantizationSettings { Weights = WeightFormat.Int8 }, loraScale: 0, change, name => name switch
+        return Write(folder, context, adapters, tied: false, new QuantizationSettings { Weights = WeightFormat.Int8 }, loraScale: 0, change, heads, name => name switch
         {
             Qwen2Tensors.Embedding => embedding,
             Qwen2Tensors.Head => head,
@@ -43,6 +43,14 @@ internal static class TinyBundle
             _ when name.Contains("o_proj", StringComparison.Ordinal) || name.Contains("down_proj", StringComparison.Ordinal) => new float[Length(name, config)],
             _ => Values(name, random),
         });
+    }
+
+    /// <summary>Embeddings of a scripted model, [V, D], each number -1 or 1. The final hidden state of a token is its embedding.</summary>
+    public static float[] Embedding()
+    {
+        TransformerConfig config = Config(tied: false);
+        Random random = new(3);
+        return [.. Enumerable.Range(0, config.VocabularySize * config.HiddenSize).Select(_ => random.Next(2) == 0 ? -1f : 1f)];
     }
 
     /// <summary>A script from texts: each pair is a token and its successor.</summary>
@@ -80,6 +88,7 @@ internal static class TinyBundle
         QuantizationSettings quantization,
         float loraScale,
         Func<BundleManifest, BundleManifest>? change,
+        TinyHeads? heads,
         Func<string, float[]> read)
     {
         TransformerConfig config = Config(tied);
@@ -94,7 +103,15 @@ internal static class TinyBundle
         string baseGraph = GraphExporter.WriteBase(model, options, bundle);
         List<BundleAdapter> written = [];
         for (int i = 0; i < adapters; i++)
-            written.Add(GraphExporter.WriteAdapter(model, Lora(config, loraScale, seed: 11 + i), i == 0 ? Adapter : $"{Adapter}{i + 1}", options, bundle));
+        {
+            LoraAdapter lora = Lora(config, loraScale, seed: 11 + i);
+            string name = i == 0 ? Adapter : $"{Adapter}{i + 1}";
+            BundleAdapter adapter = GraphExporter.WriteAdapter(model, lora, name, options, bundle);
+            written.Add(heads?.Verifier is null
+                ? adapter
+                : adapter with { Verifier = GraphExporter.WriteVerifier(model, lora, heads.Verifier, name, TinyHeads.VerifierPrompt, options, bundle) });
+        }
+
 
         BundleManifest manifest = new()
         {
@@ -106,6 +123,14 @@ internal static class TinyBundle
             Weights = new BundleWeights(QuantizedModel.WeightsFileName, model.Tensors),
             BaseGraph = baseGraph,
             Adapters = written,
+            Switcher = heads?.Switcher is null
+                ? null
+                : new BundleSwitcher(
+                    GraphExporter.WritePrefill(model, heads.Switcher, options, bundle),
+                    [BundleManifest.BaseMode, .. written.Select(a => a.Name)],
+                    heads.Chunk,
+                    TinyHeads.Smoothing,
+                    TinyHeads.Threshold),
             DefaultMode = adapters > 0 ? Adapter : BundleManifest.BaseMode,
             Budgets = [new BundleBudget("short", 12), new BundleBudget("long", 64)],
             Answer = new BundleAnswer("integer"),

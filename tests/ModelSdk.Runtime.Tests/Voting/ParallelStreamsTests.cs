@@ -1,3 +1,5 @@
+using System.Runtime.InteropServices;
+
 using ModelSdk.Runtime.Bundles;
 using ModelSdk.Runtime.Tests.Fixtures;
 using ModelSdk.Runtime.Voting;
@@ -203,6 +205,29 @@ public class ParallelStreamsTests(RandomBundle bundle) : IClassFixture<RandomBun
         ReasoningResult[] results = await Task.WhenAll(Enumerable.Range(0, 12).Select(_ => Task.Run(() => scripted.Model.AnswerAsync(request, Cancel))));
 
         Assert.All(results, result => Assert.Equal(expected.Votes, result.Votes));
+    }
+
+    [Theory]
+    [InlineData(1)]
+    [InlineData(3)]
+    public async Task Logits_that_are_not_numbers_end_the_call(int streams)
+    {
+        using TemporaryFolder folder = new();
+        string path = TinyBundle.Random(folder.Path);
+        BundleManifest manifest = BundleManifest.Read(path);
+        BundleTensor norm = manifest.Weights.Tensors.Single(t => t.Name == "model.norm.weight");
+        using (FileStream weights = File.OpenWrite(Path.Combine(path, manifest.Weights.File)))
+        {
+            weights.Position = norm.Offset;
+            weights.Write(MemoryMarshal.AsBytes<float>([float.NaN]));
+        }
+
+        await using ReasoningModel model = await ReasoningModel.LoadAsync(path, new ReasoningModelOptions { Threads = 1, Check = BundleCheck.Lengths }, Cancel);
+
+        InvalidLogitsException error = await Assert.ThrowsAsync<InvalidLogitsException>(
+            () => model.AnswerAsync(RandomBundle.Ask("q", TinyBundle.Adapter) with { Streams = streams }, Cancel));
+
+        Assert.Contains(TinyBundle.Adapter, error.Message, StringComparison.Ordinal);
     }
 
     [Fact]
