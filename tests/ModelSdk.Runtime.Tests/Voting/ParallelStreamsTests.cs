@@ -215,10 +215,10 @@ public class ParallelStreamsTests(RandomBundle bundle) : IClassFixture<RandomBun
         using TemporaryFolder folder = new();
         string path = TinyBundle.Random(folder.Path);
         BundleManifest manifest = BundleManifest.Read(path);
-        BundleTensor norm = manifest.Weights.Tensors.Single(t => t.Name == "model.norm.weight");
+        BundleTensor scales = manifest.Weights.Tensors.Single(t => t.Name == "lm_head.weight.scales");
         using (FileStream weights = File.OpenWrite(Path.Combine(path, manifest.Weights.File)))
         {
-            weights.Position = norm.Offset;
+            weights.Position = scales.Offset;
             weights.Write(MemoryMarshal.AsBytes<float>([float.NaN]));
         }
 
