@@ -587,11 +587,13 @@ internal sealed class ClientEmitter
     private string MeasuredOf(string mode) =>
         source.Measured.FirstOrDefault(m => m.Mode == mode) is { } measured ? " Measured: " + Measured(measured) : "";
 
+    /// <summary>What was measured; the switcher is measured on questions of its own, easy and hard ones.</summary>
     private static string Measured(MeasuredMode mode) => string.Format(
         CultureInfo.InvariantCulture,
-        "{0:0.#}% of {1} questions right, {2:0.#} tokens on average.",
+        "{0:0.#}% of {1} {2} right, {3:0.#} tokens on average.",
         mode.Accuracy * 100,
         mode.Examples,
+        mode.Mode == ModelManifest.AutoMode ? "easy and hard questions" : "questions",
         mode.MeanTokens);
 
     private static string AnswerName(AnswerType type) => type switch

@@ -88,7 +88,7 @@ internal static class BundleAssembly
             AnswerTokens = face.AnswerTokens,
             Prompt = new BundlePrompt(prompt.System, prompt.Budget, prompt.ThinkOpen, prompt.ThinkClose, prompt.ForceAnswer),
             EosTokens = EndTokens.Of(baseFolder, new PromptEncoder(baseFolder, prompt)),
-            Measured = Measured(results),
+            Measured = Measured(results, inputs.Manifest.Switcher?.Threshold),
         }.Seal(folder, files);
         manifest.Write(folder);
         return manifest;
@@ -98,7 +98,7 @@ internal static class BundleAssembly
         ? null
         : new BundleSwitcher(graphs.Prefill, inputs.Modes, switcher.Chunk, switcher.Smoothing, switcher.Threshold);
 
-    private static SortedDictionary<string, BundleMeasurement> Measured(EvaluationResults? results)
+    private static SortedDictionary<string, BundleMeasurement> Measured(EvaluationResults? results, double? threshold)
     {
         SortedDictionary<string, BundleMeasurement> measured = new(StringComparer.Ordinal);
         if (results is not null)
@@ -107,6 +107,15 @@ internal static class BundleAssembly
             foreach ((string name, AdapterResult adapter) in results.Adapters)
             {
                 measured[name] = Of(adapter.Deployed);
+            }
+
+            // The switcher's questions are others than those of the modes: easy and hard ones.
+            if (results.Switcher is SwitcherResult switcher && threshold is double least)
+            {
+                SwitcherPoint point = switcher.At(least);
+                int[] tokens = [.. switcher.Questions.Select(q => q.Score >= least ? q.ReasoningTokens : q.BaseTokens).Order()];
+                double median = (tokens[(tokens.Length - 1) / 2] + tokens[tokens.Length / 2]) / 2.0;
+                measured[BundleManifest.AutoMode] = new BundleMeasurement(point.Accuracy, point.MeanTokens, median, switcher.Examples);
             }
         }
 

@@ -76,7 +76,7 @@ public sealed partial record BundleManifest
     /// <summary>Every file the digest covers, by path relative to the bundle with '/' as separator.</summary>
     public IReadOnlyDictionary<string, BundleFile> Files { get; init; } = new SortedDictionary<string, BundleFile>(StringComparer.Ordinal);
 
-    /// <summary>Measured results by mode name; empty when the model was not evaluated.</summary>
+    /// <summary>Measured results by mode name, "auto" on the switcher's own questions; empty when the model was not evaluated.</summary>
     public IReadOnlyDictionary<string, BundleMeasurement> Measured { get; init; } = new SortedDictionary<string, BundleMeasurement>(StringComparer.Ordinal);
 
     /// <summary>All mode names: "base", then the adapters.</summary>
