@@ -1,0 +1,30 @@
+using System.Text.Json.Nodes;
+
+namespace ModelSdk.Compiler.Reports.Sections;
+
+/// <summary>The conditions that the manifest sets, and whether they hold.</summary>
+internal static class GatesSection
+{
+    public const string Id = "gates";
+    public const string Title = "Gates";
+
+    public static Html? Write(JsonObject report)
+    {
+        if (report["gates"] is not JsonArray { Count: > 0 } gates)
+        {
+            return null;
+        }
+
+        return Page.Section(Id, Title, new Html().Add($"What the manifest asks of this model. A gate that fails stops the build."), Page.Table(
+            ["gate", "threshold", "measured", "result "],
+            gates.Select(gate => (string[])
+            [
+                (string?)gate!["name"] ?? "",
+                Text(gate["threshold"].Number()),
+                Text(gate["measured"].Number()),
+                gate["passed"]!.GetValue<bool>() ? "✓ passed" : "✗ failed",
+            ])));
+    }
+
+    private static string Text(double value) => value.ToString("0.####", System.Globalization.CultureInfo.InvariantCulture);
+}
