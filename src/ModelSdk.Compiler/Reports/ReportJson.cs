@@ -3,8 +3,6 @@ using System.Text.Json.Nodes;
 using ModelSdk.Compiler.Commands;
 using ModelSdk.Compiler.Evaluation;
 using ModelSdk.Compiler.Stages;
-using ModelSdk.Compiler.Store;
-using ModelSdk.Manifest;
 using ModelSdk.Runtime.Bundles;
 
 namespace ModelSdk.Compiler.Reports;
@@ -26,25 +24,6 @@ internal static class ReportJson
         IReadOnlyList<GateResult> gates)
     {
         EvaluationResults? results = entries.Evaluated is null ? null : EvaluationResults.Read(entries.Evaluated.File(EvaluationResults.FileName));
-        JsonObject training = [];
-        JsonObject trainingExamples = [];
-        foreach ((AdapterSettings adapter, StoreEntry entry) in inputs.Manifest.Adapters.Zip(entries.Sft))
-        {
-            TrainingSummary summary = TrainingSummary.Read(entry.File(TrainingSummary.FileName));
-            trainingExamples[adapter.Name] = summary.Examples;
-            training[adapter.Name] = new JsonObject
-            {
-                ["masked"] = adapter.Masked,
-                ["rank"] = adapter.Rank,
-                ["sft"] = new JsonObject
-                {
-                    ["steps"] = summary.Steps,
-                    ["examples"] = summary.Examples,
-                    ["loss"] = new JsonArray([.. summary.Loss.Select(l => (JsonNode)Math.Round(l, 5))]),
-                },
-            };
-        }
-
         JsonObject report = new()
         {
             ["formatVersion"] = 1,
@@ -63,16 +42,37 @@ internal static class ReportJson
             {
                 ["seed"] = inputs.Manifest.Seed,
                 ["evaluationExamples"] = results?.Examples ?? 0,
-                ["trainingExamples"] = trainingExamples,
+                ["trainingExamples"] = TrainingJson.Examples(inputs, entries),
             },
-            ["training"] = training,
+            ["model"] = new JsonObject
+            {
+                ["type"] = bundle.Architecture.Type,
+                ["parameters"] = ParameterCount(bundle.Architecture),
+                ["layers"] = bundle.Architecture.Layers,
+                ["context"] = bundle.Context,
+                ["weights"] = bundle.Quantization.Weights == "none" ? "fp32" : bundle.Quantization.Weights,
+            },
+            ["training"] = TrainingJson.Adapters(inputs, entries),
             ["parity"] = JsonNode.Parse(File.ReadAllBytes(entries.Exported.File(ExportStage.ParityFile))),
             ["sizes"] = Sizes(bundle),
             ["gates"] = Gates(gates),
         };
+        if (entries.Switcher is not null)
+        {
+            report["switcherTraining"] = TrainingJson.Head(entries.Switcher);
+        }
+
         if (results is not null)
         {
-            AddEvaluation(report, bundle, results);
+            MeasuredJson.Add(report, bundle, results);
+            report["quantization"] = new JsonArray(new JsonObject
+            {
+                ["config"] = bundle.Quantization.Weights == "none"
+                    ? "none"
+                    : $"{bundle.Quantization.Weights} block {bundle.Quantization.Block}, embeddings {bundle.Quantization.Embeddings}",
+                ["accuracy"] = report["evaluation"]!["deployed"]!["accuracy"].Number(),
+                ["bits"] = Math.Round(bundle.Files[bundle.Weights.File].Bytes * 8.0 / ParameterCount(bundle.Architecture), 2),
+            });
         }
 
         return report;
@@ -107,72 +107,23 @@ internal static class ReportJson
     ];
 
     /// <summary>One mode's figures under the names that tools rely on, with the interval.</summary>
-    public static JsonObject Mode(ModeResult mode) => new()
+    public static JsonObject Mode(ModeResult mode)
     {
-        ["accuracy"] = mode.Accuracy,
-        ["meanTokens"] = mode.MeanTokens,
-        ["medianTokens"] = mode.MedianTokens,
-        ["examples"] = mode.Examples,
-        ["interval95"] = new JsonArray(mode.Low, mode.High),
-        ["unfinished"] = mode.Unfinished,
-    };
-
-    private static void AddEvaluation(JsonObject report, BundleManifest bundle, EvaluationResults results)
-    {
-        JsonObject adapters = [];
-        foreach ((string name, AdapterResult adapter) in results.Adapters)
+        JsonObject result = new()
         {
-            adapters[name] = new JsonObject
-            {
-                ["sft"] = Mode(adapter.Sft),
-                ["budget"] = adapter.Budget is null ? null : Mode(adapter.Budget),
-                ["deployed"] = Mode(adapter.Deployed),
-                ["torch"] = Mode(adapter.Torch),
-                ["sameAnswers"] = adapter.SameAnswers,
-            };
-        }
-
-        // The mode that answers by default; when that is the base, the first adapter where there is one.
-        string mode = bundle.DefaultMode != BundleManifest.BaseMode ? bundle.DefaultMode
-            : bundle.Adapters.Count > 0 ? bundle.Adapters[0].Name
-            : BundleManifest.BaseMode;
-        ModeResult deployed = results.Adapters.TryGetValue(mode, out AdapterResult? measured) ? measured.Deployed : results.Base;
-        report["evaluation"] = new JsonObject
-        {
-            ["base"] = Mode(results.Base),
-            ["adapters"] = adapters,
-            ["deployed"] = Mode(deployed),
-            ["deployedMode"] = mode,
-            ["maxTokens"] = results.MaxTokens,
-            ["decoding"] = "greedy, no budget stated",
+            ["accuracy"] = mode.Accuracy,
+            ["meanTokens"] = mode.MeanTokens,
+            ["medianTokens"] = mode.MedianTokens,
+            ["examples"] = mode.Examples,
+            ["interval95"] = new JsonArray(mode.Low, mode.High),
+            ["unfinished"] = mode.Unfinished,
         };
-        report["quantization"] = new JsonArray(new JsonObject
+        if (mode.WithinBudget is double within)
         {
-            ["config"] = bundle.Quantization.Weights == "none"
-                ? "none"
-                : $"{bundle.Quantization.Weights} block {bundle.Quantization.Block}, embeddings {bundle.Quantization.Embeddings}",
-            ["accuracy"] = deployed.Accuracy,
-            ["bits"] = Math.Round(bundle.Files[bundle.Weights.File].Bytes * 8.0 / ParameterCount(bundle.Architecture), 2),
-        });
-        JsonArray traces = [];
-        foreach (ExampleTrace trace in results.Traces)
-        {
-            JsonObject answers = [];
-            foreach ((string name, ScoredAnswer answer) in trace.Answers)
-            {
-                answers[name] = new JsonObject
-                {
-                    ["text"] = answer.Text,
-                    ["reasoning"] = answer.Reasoning,
-                    ["tokens"] = answer.Tokens,
-                    ["right"] = answer.Right,
-                };
-            }
-
-            traces.Add(new JsonObject { ["question"] = trace.Question, ["expected"] = trace.Expected, ["answers"] = answers });
+            result["withinBudget"] = within;
         }
 
-        report["examples"] = traces;
+        return result;
     }
 
     private static JsonObject Sizes(BundleManifest bundle)

@@ -16,13 +16,13 @@ internal static class GatesSection
         }
 
         return Page.Section(Id, Title, new Html().Add($"What the manifest asks of this model. A gate that fails stops the build."), Page.Table(
-            ["gate", "threshold", "measured", "result "],
+            ["gate", "result ", "measured", "threshold"],
             gates.Select(gate => (string[])
             [
                 (string?)gate!["name"] ?? "",
-                Text(gate["threshold"].Number()),
-                Text(gate["measured"].Number()),
                 gate["passed"]!.GetValue<bool>() ? "✓ passed" : "✗ failed",
+                gate["measured"] is JsonNode measured ? Text(measured.Number()) : "not measured",
+                Text(gate["threshold"].Number()),
             ])));
     }
 

@@ -29,7 +29,7 @@ internal static class SwitcherSection
             lead.Add($" At the threshold {Page.Number(chosen["threshold"].Number(), 2)}, {Page.Percent(chosen["routedShare"].Number())} are reasoned about: {Page.Percent(chosen["accuracy"].Number())} right with {Page.Number(chosen["meanTokens"].Number())} tokens.");
         }
 
-        Html[] figures = curve.Length < 2 ? [] :
+        Html[] figures = curve.DistinctBy(p => p["routedShare"].Number()).Count() < 2 ? [] :
         [
             Figure(switcher, curve, "switcher-share", "Accuracy against the share that reasons", "routedShare", 100, "routed to reasoning, %", "share"),
             Figure(switcher, curve, "switcher-tokens", "Accuracy against tokens", "meanTokens", 1, "mean tokens an answer", "tokens"),

@@ -61,26 +61,32 @@ internal static class TrainingSection
                 continue;
             }
 
-            double[] numbers = [.. values.Numbers().Select(v => scale * v)];
+            // A step that stated no budget has no share within it.
+            DataPoint[] points = [.. values.AsArray().Select((v, i) => (Value: v, Step: i + 1)).Where(p => p.Value is not null).Select(p => new DataPoint(p.Step, scale * p.Value.Number()))];
+            if (points.Length < 2)
+            {
+                continue;
+            }
+
             LineChart chart = new()
             {
                 Id = $"{key}-{adapter}",
                 Title = $"{title}, {adapter}",
-                Description = $"From {Page.Number(numbers[0], 3)} in the first of {numbers.Length} steps to {Page.Number(numbers[^1], 3)} in the last.",
+                Description = $"From {Page.Number(points[0].Y, 3)} in the first of {points.Length} steps to {Page.Number(points[^1].Y, 3)} in the last.",
                 AxisX = "step",
                 AxisY = axis,
-                Series = [new Series(title, SeriesStyle.Main, [.. numbers.Select((v, i) => new DataPoint(i + 1, v))])],
+                Series = [new Series(title, SeriesStyle.Main, points)],
                 Include = include,
                 Markers = false,
             };
-            yield return Page.Figure(title, new Html(), chart.Draw(), Page.Table(["step", axis], Steps(numbers)));
+            yield return Page.Figure(title, new Html(), chart.Draw(), Page.Table(["step", axis], Steps(points)));
         }
     }
 
     // Every step of a short training, about twenty of a long one, the last in any case.
-    private static IEnumerable<string[]> Steps(double[] values)
+    private static IEnumerable<string[]> Steps(DataPoint[] points)
     {
-        int stride = Math.Max(1, values.Length / 20);
-        return Enumerable.Range(0, values.Length).Where(i => i % stride == 0 || i == values.Length - 1).Select(i => (string[])[Page.Number(i + 1), Page.Number(values[i], 4)]);
+        int stride = Math.Max(1, points.Length / 20);
+        return points.Where((_, i) => i % stride == 0 || i == points.Length - 1).Select(p => (string[])[Page.Number(p.X), Page.Number(p.Y, 4)]);
     }
 }
