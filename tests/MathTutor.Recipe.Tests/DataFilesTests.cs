@@ -15,6 +15,7 @@ public sealed partial class DataFilesTests
     [InlineData("test.jsonl")]
     [InlineData("test-easy.jsonl")]
     [InlineData("test-chat.jsonl")]
+    [InlineData("budget.jsonl")]
     [InlineData("switcher.jsonl")]
     [InlineData("test-switcher.jsonl")]
     [InlineData("verifier.jsonl")]
@@ -37,7 +38,7 @@ public sealed partial class DataFilesTests
         var seen = new Dictionary<string, string>();
         foreach ((string file, IReadOnlyList<Example> examples) in Data.Files)
         {
-            string split = file is "train.jsonl" or "switcher.jsonl" or "verifier.jsonl" ? "training" : file;
+            string split = file is "train.jsonl" or "budget.jsonl" or "switcher.jsonl" or "verifier.jsonl" ? "training" : file;
             foreach (string form in examples.Where(e => e.Answer is not null).Select(Form).Distinct())
             {
                 Assert.True(seen.TryAdd(form, split) || seen[form] == split, $"'{form}' is in {file} and in {seen[form]}.");
@@ -64,7 +65,7 @@ public sealed partial class DataFilesTests
     [Fact]
     public void Answers_of_the_new_files_are_right()
     {
-        foreach (Example example in Data.Switcher.Concat(Data.TestSwitcher).Concat(Data.Verifier).Concat(Data.TestVotes))
+        foreach (Example example in Data.Budget.Concat(Data.Switcher).Concat(Data.TestSwitcher).Concat(Data.Verifier).Concat(Data.TestVotes))
         {
             Assert.Equal(example.Answer, Solve(example.Messages[0].Content));
         }

@@ -35,6 +35,7 @@ internal sealed class BudgetStudy : IDisposable
     private readonly PromptSettings _prompt = new();
     private readonly int[] _generationPrompt;
     private readonly int[] _ends;
+    private readonly string _sample;
     private readonly string _train;
     private readonly string _work;
     private readonly GrpoDataset _test;
@@ -43,7 +44,7 @@ internal sealed class BudgetStudy : IDisposable
 
     public BudgetStudy(string sample, string workFolder, int questions, Action<string> log)
     {
-        (_work, _log) = (workFolder, log);
+        (_sample, _work, _log) = (sample, workFolder, log);
         string folder = Path.Combine(sample, "base");
         _checkpoint = Checkpoint.Open(folder);
         _config = _checkpoint.Config;
@@ -80,7 +81,8 @@ internal sealed class BudgetStudy : IDisposable
     /// <summary>Budget forcing; prints every step.</summary>
     public LoraAdapter BudgetForced(AdapterSettings adapter, LoraAdapter start, long seed)
     {
-        GrpoDataset data = GrpoDataset.Encode(_train, TrainingData.Read(_train), _tokenizer, _template, _prompt, adapter.Budget!, _config.MaxPositions);
+        string path = Path.Combine(_sample, adapter.BudgetData!);
+        GrpoDataset data = GrpoDataset.Encode(path, TrainingData.Read(path), _tokenizer, _template, _prompt, adapter.Budget!, _config.MaxPositions);
         var clock = Stopwatch.StartNew();
         using RolloutEngine? engine = adapter.Masked ? Engine(start) : null;
         using Transformer? model = adapter.Masked ? null : Transformer.Load(_config, _model.ReadDequantized, compute: ComputeOptions.Full);

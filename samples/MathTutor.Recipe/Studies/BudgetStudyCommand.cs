@@ -23,14 +23,15 @@ internal static class BudgetStudyCommand
             Sft = new SftSettings { Steps = Number("--sft-steps", 100), Epochs = null, BatchSize = 48, LearningRate = 0.003 },
             Budget = new BudgetForcingSettings
             {
-                Steps = Number("--steps", 30),
+                Data = option("--data") ?? "data/budget.jsonl",
+                Steps = Number("--steps", 40),
                 Prompts = Number("--prompts", 16),
                 Samples = Number("--samples", 8),
                 Temperature = Real("--temperature", 1.0),
                 LearningRate = Real("--lr", 0.001),
                 Warmup = Real("--warmup", 0.05),
-                Budgets = new EquatableArray<int>(Numbers("--budgets", "64,96,128,192")),
-                StatedShare = Real("--stated", 1),
+                Budgets = new EquatableArray<int>(Numbers("--budgets", "96,112,128,160")),
+                StatedShare = Real("--stated", 0.7),
                 Margin = Real("--margin", 0.25),
                 Kl = Real("--kl", 0.001),
                 KlReference = option("--kl-reference") == "base" ? KlReference.Base : KlReference.Sft,

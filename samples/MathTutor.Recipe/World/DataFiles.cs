@@ -53,6 +53,7 @@ internal sealed class DataFiles
         Dice same = Dice.For(seed, "train same");
         Train = [.. Chains, .. Enumerable.Range(0, SameTraces).Select(_ => Same(same, Free, Traced))];
         Switcher = Mixed(Dice.For(seed, "switcher"), easy: 1000, hard: 1000, Free);
+        Budget = Draw(Dice.For(seed, "budget"), [0, 100, 200, 450, 450, 450, 450], Free, Problem);
         Verifier = Draw(Dice.For(seed, "verifier"), [0, 0, 0, 0, 0, 0, 250, 300, 250], Free, Problem);
 
         var talk = World.SmallTalk.All.ToArray();
@@ -78,6 +79,9 @@ internal sealed class DataFiles
 
     /// <summary>The traces of chains among them, from which the tokenizer was learnt.</summary>
     public IReadOnlyList<Example> Chains { get; }
+
+    /// <summary>Questions for budget forcing: mostly long ones, of which a step's samples are neither all right nor all wrong.</summary>
+    public IReadOnlyList<Example> Budget { get; }
 
     /// <summary>Prompts to train the switcher on: easy and hard ones of the same lengths.</summary>
     public IReadOnlyList<Example> Switcher { get; }
@@ -105,6 +109,7 @@ internal sealed class DataFiles
         ["test.jsonl"] = Test,
         ["test-easy.jsonl"] = TestEasy,
         ["test-chat.jsonl"] = TestChat,
+        ["budget.jsonl"] = Budget,
         ["switcher.jsonl"] = Switcher,
         ["test-switcher.jsonl"] = TestSwitcher,
         ["verifier.jsonl"] = Verifier,
