@@ -9,7 +9,7 @@ public sealed record ReasoningModelOptions
     /// <summary>Threads of one model pass; null = the number of processors. Decoding is limited by memory bandwidth, so more than the cores never helps.</summary>
     public int? Threads { get; init; }
 
-    /// <summary>Most calls that run at the same time; further calls wait their turn. Each holds one KV cache. Default 4.</summary>
+    /// <summary>Most calls that run at the same time; further calls wait their turn. Each holds one KV cache, and one more for each of its streams that run in parallel. Default 4.</summary>
     public int MaxConcurrentCalls { get; init; } = 4;
 
     /// <summary>Most prompt tokens of one model pass; bounds the memory of activations and how long a cancellation may wait. Default 256.</summary>

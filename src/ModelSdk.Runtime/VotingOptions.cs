@@ -37,7 +37,7 @@ public sealed record VotingOptions
 
     /// <summary>
     /// Ends a stream's reasoning when answers forced at the ends of its sentences and lines were the same this many times in a row. 0 (default) = no
-    /// probes; 2 or 3 are good values. A probe costs the tokens of an answer. After DEER (arXiv 2504.15895), <see cref="Voting.StableAnswer"/>.
+    /// probes; 2 or 3 are good values. A probe costs the tokens of an answer. The only policy that works for a single stream too. After DEER (arXiv 2504.15895), <see cref="Voting.StableAnswer"/>.
     /// </summary>
     public int ProbeStable { get; init; }
 

@@ -15,8 +15,10 @@ internal static class Generation
     public static ReasoningResult Run(LoadedBundle model, TokenCache cache, ReasoningRequest request, Action<UpdateKind, string>? sink, CancellationToken cancellationToken)
     {
         EncodedPrompt prompt = EncodedPrompt.Create(model, cache, request, cancellationToken);
-        bool vote = request.Streams > 1 && (prompt.Routing is null || prompt.Graph.Index > 0);
-        return vote
+        // What the switcher found easy is answered directly, once.
+        if (prompt.Routing is not null && prompt.Graph.Index == 0)
+            request = request with { Streams = 1 };
+        return request.Streams > 1 || request.Voting.ProbeStable > 0
             ? ParallelGeneration.Run(model, cache, request, prompt, sink, cancellationToken)
             : RunOne(model, cache, request, prompt, sink, cancellationToken);
     }

@@ -6,7 +6,7 @@ using ModelSdk.Runtime.Sessions;
 namespace ModelSdk.Runtime.Voting;
 
 /// <summary>
-/// Several streams from one encoded prompt, decoded as one batch, and their vote (paper, section 5). Each starts as a copy of the prompt's keys and values;
+/// Several streams from one encoded prompt (or a single one that is probed), decoded as one batch, and their vote (paper, section 5). Each starts as a copy of the prompt's keys and values;
 /// one pass runs a token of every running stream. A finished stream is verified on its own keys and values and leaves its place to the next one.
 /// </summary>
 /// <remarks>
@@ -19,6 +19,7 @@ internal sealed class ParallelGeneration : IDisposable
     private readonly ReasoningRequest _request;
     private readonly EncodedPrompt _prompt;
     private readonly TokenCache _source;
+    private readonly Action<UpdateKind, string>? _sink;
     private readonly SamplingOptions _sampling;
     private readonly int _concurrency;
     private readonly int _context;
@@ -27,10 +28,11 @@ internal sealed class ParallelGeneration : IDisposable
     private readonly List<VotingStream> _running = [];
     private readonly VoteTally _tally = new();
 
-    private ParallelGeneration(LoadedBundle model, TokenCache source, ReasoningRequest request, EncodedPrompt prompt)
+    private ParallelGeneration(LoadedBundle model, TokenCache source, ReasoningRequest request, EncodedPrompt prompt, Action<UpdateKind, string>? sink)
     {
         _model = model;
         _source = source;
+        _sink = sink;
         _request = request;
         _prompt = prompt;
         // Streams derive their seeds from one number, so a call without a seed draws it here.
@@ -45,7 +47,7 @@ internal sealed class ParallelGeneration : IDisposable
     /// <param name="cache">Holds the prompt, and nothing else afterwards.</param>
     /// <param name="request">The request.</param>
     /// <param name="prompt">The encoded prompt.</param>
-    /// <param name="sink">Takes the winner's text when the vote has ended.</param>
+    /// <param name="sink">Takes the winner's text when the vote has ended; of a single stream as soon as it is decided.</param>
     /// <param name="cancellationToken">Checked before each model pass.</param>
     public static ReasoningResult Run(
         LoadedBundle model,
@@ -55,9 +57,11 @@ internal sealed class ParallelGeneration : IDisposable
         Action<UpdateKind, string>? sink,
         CancellationToken cancellationToken)
     {
-        using ParallelGeneration generation = new(model, cache, request, prompt);
+        using ParallelGeneration generation = new(model, cache, request, prompt, sink);
         generation.Decode(cancellationToken);
         ReasoningResult result = generation.Count();
+        if (request.Streams == 1)
+            return result;
         if (!string.IsNullOrEmpty(result.Reasoning))
             sink?.Invoke(UpdateKind.Reasoning, result.Reasoning);
         if (result.Text.Length > 0)
@@ -100,8 +104,15 @@ internal sealed class ParallelGeneration : IDisposable
     private void Start()
     {
         int number = _started.Count;
+        bool single = _request.Streams == 1;
         StreamState state = new(
-            _model.Output, _sampling.ForStream(number), _context - _prompt.Tokens, _request.Budget, _request.MaxTokens, _request.Stop);
+            _model.Output,
+            single ? _sampling : _sampling.ForStream(number),
+            _context - _prompt.Tokens,
+            _request.Budget,
+            _request.MaxTokens,
+            _request.Stop,
+            single ? _sink : null);
         VotingStream stream = new(number, _rows.Add(_source), state, _model.Output, _model.Bundle.Answer, _request.Voting, _context);
         _started.Add(stream);
         _running.Add(stream);
@@ -177,11 +188,10 @@ internal sealed class ParallelGeneration : IDisposable
             Streams = _started.Count,
             ProbeTokens = _started.Sum(s => s.ProbeTokens),
         };
-        return new ReasoningResult(winner.State.Answer, winner.State.Reasoning, _prompt.Graph.Mode, usage, winner.State.Finish)
-        {
-            Confidence = votes.Count > 0 ? votes[0].Confidence : 0,
-            Votes = votes,
-            Routing = _prompt.Routing,
-        };
+        ReasoningResult result = new(winner.State.Answer, winner.State.Reasoning, _prompt.Graph.Mode, usage, winner.State.Finish) { Routing = _prompt.Routing };
+        // One stream that nobody judges is no vote.
+        return _request.Streams == 1 && _prompt.Verifier is null
+            ? result
+            : result with { Confidence = votes.Count > 0 ? votes[0].Confidence : 0, Votes = votes };
     }
 }

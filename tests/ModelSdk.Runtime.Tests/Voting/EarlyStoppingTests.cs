@@ -99,6 +99,25 @@ public class EarlyStoppingTests
     }
 
     [Fact]
+    public async Task A_single_stream_may_be_probed_while_it_streams()
+    {
+        await using ScriptedModel scripted = await ScriptedModel.Load(Steps);
+        ReasoningRequest request = ReasoningRequest.FromQuestion("q") with { Budget = 60, Voting = new VotingOptions { ProbeStable = 2 } };
+        List<ReasoningUpdate> updates = [];
+        await foreach (ReasoningUpdate update in scripted.Model.StreamAsync(request, TestContext.Current.CancellationToken))
+            updates.Add(update);
+
+        ReasoningResult result = updates[^1].Completed!;
+        Assert.Equal(("a.a.", "7", FinishReason.Stable), (result.Reasoning, result.Text, result.Finish));
+        Assert.Equal((1, 5, 1), (result.Usage.Streams, result.Usage.ReasoningTokens, result.Usage.ProbeTokens));
+        Assert.Null(result.Confidence);
+        Assert.Empty(result.Votes);
+        Assert.Equal(result.Reasoning, string.Concat(updates.Where(u => u.Kind == UpdateKind.Reasoning).Select(u => u.Text)));
+        Assert.Equal(result.Text, string.Concat(updates.Where(u => u.Kind == UpdateKind.Answer).Select(u => u.Text)));
+        Assert.True(updates.Count > 3);
+    }
+
+    [Fact]
     public async Task Probes_that_do_not_settle_change_nothing_but_their_cost()
     {
         await using ScriptedModel scripted = await ScriptedModel.Load(Steps);

@@ -88,7 +88,7 @@ public class ParallelStreamsTests(RandomBundle bundle) : IClassFixture<RandomBun
     {
         await using ScriptedModel scripted = await ScriptedModel.Load(ScriptedModel.Voter("7", "8"));
         ReasoningResult single = await scripted.Answer();
-        ReasoningResult one = await scripted.Answer(r => r with { Streams = 1, Voting = new VotingOptions { StopWhenDecided = 0.9, ProbeStable = 2, DropBelow = 0.9 } });
+        ReasoningResult one = await scripted.Answer(r => r with { Streams = 1, Voting = new VotingOptions { StopWhenDecided = 0.9, DropBelow = 0.9 } });
 
         Assert.Equal((single.Text, single.Usage, single.Finish), (one.Text, one.Usage, one.Finish));
         Assert.Null(one.Confidence);
