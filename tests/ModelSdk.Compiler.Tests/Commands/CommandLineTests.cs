@@ -83,6 +83,29 @@ public sealed class CommandLineTests(CompiledTiny compiled)
     }
 
     [Fact]
+    public async Task Run_asks_several_streams_and_shows_their_vote()
+    {
+        string[] ask = ["run", compiled.World.Output, "--prompt", "1+1?", "--streams", "3", "--max-tokens", "40", "--seed", "7"];
+        (int exitCode, string output, string errors) = await RunAsync([.. ask, "--json", "-"]);
+        Assert.True(exitCode == 0, errors);
+        JsonNode answer = JsonNode.Parse(output)!;
+        Assert.Equal(3, (int)answer["usage"]!["streams"]!);
+        Assert.InRange((double)answer["confidence"]!, 0, 1);
+        Assert.InRange(answer["votes"]!.AsArray().Sum(v => (int)v!["streams"]!), 0, 3);
+        Assert.Null(answer["routing"]);
+
+        (exitCode, output, errors) = await RunAsync(ask);
+        Assert.True(exitCode == 0, errors);
+        Assert.Contains("; 3 streams, ", output, StringComparison.Ordinal);
+
+        // The tiny model has no switcher.
+        (exitCode, _, errors) = await RunAsync("run", compiled.World.Output, "--prompt", "1+1?", "--mode", "auto", "--threshold", "0.3");
+        Assert.Equal(1, exitCode);
+        Assert.Contains("MDL6004", errors, StringComparison.Ordinal);
+        Assert.Contains("switcher", errors, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public async Task Eval_measures_the_same_as_the_compile_did()
     {
         (int exitCode, string output, string errors) = await RunAsync("eval", compiled.World.Output, "--data", Path.Combine(compiled.World.Project, "test.jsonl"), "--max-tokens", "12", "--json", "-");
