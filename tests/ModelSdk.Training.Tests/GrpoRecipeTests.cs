@@ -145,6 +145,22 @@ public sealed class GrpoRecipeTests
     }
 
     [Fact]
+    public void A_grader_that_fails_or_a_cancellation_while_sampling_loses_no_whole_step()
+    {
+        using var folder = new TemporaryFolder();
+        var graded = 0;
+        Assert.Throws<IOException>(() => Run(Options(folder.Path), grade: answers => ++graded == 5 ? throw new IOException("the grader crashed") : Grade(answers)));
+        var sampled = 0;
+        var steps = new List<int>();
+        Assert.Throws<OperationCanceledException>(() => Run(Options(folder.Path), s => steps.Add(s.Step), (adapter, prompts, temperature, cancellation) =>
+            ++sampled == 5 ? throw new OperationCanceledException() : Sampler()(adapter, prompts, temperature, cancellation)));
+        var resumed = Run(Options(folder.Path), s => steps.Add(s.Step));
+
+        Assert.Equal(Enumerable.Range(5, 8), steps);
+        Assert.Equal(Bytes(Run(Options()).Adapter), Bytes(resumed.Adapter));
+    }
+
+    [Fact]
     public void A_checkpoint_of_another_run_is_refused()
     {
         using var folder = new TemporaryFolder();

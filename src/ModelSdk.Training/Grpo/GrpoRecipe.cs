@@ -27,7 +27,7 @@ public static class GrpoRecipe
     /// <param name="sample">Draws completions.</param>
     /// <param name="grade">Scores answers.</param>
     /// <param name="progress">Told after each step, on this thread.</param>
-    /// <param name="cancellation">Checked while sampling and after each step; what a step had begun is then done again.</param>
+    /// <param name="cancellation">Checked while sampling and after each step; a checkpoint of all whole steps is written first.</param>
     /// <returns>Adapter and steps.</returns>
     /// <exception cref="TrainingException">MDL3001 no torch; MDL3020 settings; MDL3021 the loss is not finite; MDL3022 the checkpoint; MDL3023 rewards do not differ. The last checkpoint stays.</exception>
     /// <exception cref="OperationCanceledException">Cancelled; run again to go on.</exception>
@@ -68,18 +68,26 @@ public static class GrpoRecipe
             var sampling = new Stopwatch();
             var all = new List<GrpoGroup>();
             var kept = new List<GrpoGroup>();
-            for (var draw = 0; draw < (settings.Resample ? MostDraws : 1) && kept.Count < settings.Prompts; draw++)
+            try
             {
-                GrpoDraw[] draws = [.. Enumerable.Range(0, settings.Prompts - kept.Count).Select(i => schedule.Draw(drawn + i, factor))];
-                drawn += draws.Length;
-                RolloutPrompt[] prompts = [.. draws.Select(d => new RolloutPrompt(
-                    data.Render(data.Questions[d.Question], d.Budget), settings.Samples, GrpoReward.WorthSampling(d.Budget, settings), d.Seed))];
-                sampling.Start();
-                var rollouts = sample(adapter, prompts, settings.Temperature, cancellation);
-                sampling.Stop();
-                var groups = GrpoGroup.Grade(data, settings, draws, prompts, rollouts, grade);
-                all.AddRange(groups);
-                kept.AddRange(groups.Where(g => !g.IsFlat));
+                for (var draw = 0; draw < (settings.Resample ? MostDraws : 1) && kept.Count < settings.Prompts; draw++)
+                {
+                    GrpoDraw[] draws = [.. Enumerable.Range(0, settings.Prompts - kept.Count).Select(i => schedule.Draw(drawn + i, factor))];
+                    drawn += draws.Length;
+                    RolloutPrompt[] prompts = [.. draws.Select(d => new RolloutPrompt(
+                        data.Render(data.Questions[d.Question], d.Budget), settings.Samples, GrpoReward.WorthSampling(d.Budget, settings), d.Seed))];
+                    sampling.Start();
+                    var rollouts = sample(adapter, prompts, settings.Temperature, cancellation);
+                    sampling.Stop();
+                    var groups = GrpoGroup.Grade(data, settings, draws, prompts, rollouts, grade);
+                    all.AddRange(groups);
+                    kept.AddRange(groups.Where(g => !g.IsFlat));
+                }
+            }
+            catch when (done.Count > 0)
+            {
+                checkpoint?.Write(state, [.. done.Select(s => s.ToRow())]); // Cancelled, or the grader failed: the steps before are not lost.
+                throw;
             }
 
             // 3. Advantages, then the gradient of the clipped loss over all tokens of the step.
