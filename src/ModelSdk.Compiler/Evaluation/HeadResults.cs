@@ -35,6 +35,9 @@ public sealed record SwitcherResult
     /// <summary>Each question's score and outcomes, in the data's order: what any threshold gives follows from them.</summary>
     public required IReadOnlyList<RoutedQuestion> Questions { get; init; }
 
+    /// <summary>Median generated tokens at a threshold.</summary>
+    internal double MedianTokensAt(double threshold) => Statistics.Median([.. Questions.Select(q => q.Score >= threshold ? q.ReasoningTokens : q.BaseTokens)]);
+
     /// <summary>What a threshold gives.</summary>
     public SwitcherPoint At(double threshold)
     {

@@ -20,13 +20,12 @@ public sealed record ModeResult(double Accuracy, double MeanTokens, double Media
     {
         ArgumentNullException.ThrowIfNull(answers);
         int right = answers.Count(a => a.Right);
-        int[] tokens = [.. answers.Select(a => a.Tokens).Order()];
-        double median = tokens.Length == 0 ? 0 : (tokens[(tokens.Length - 1) / 2] + tokens[tokens.Length / 2]) / 2.0;
+        int[] tokens = [.. answers.Select(a => a.Tokens)];
         (double low, double high) = Statistics.Wilson(right, answers.Count);
         return new ModeResult(
             Statistics.Round(answers.Count == 0 ? 0 : (double)right / answers.Count),
             Statistics.Round(tokens.Length == 0 ? 0 : tokens.Average()),
-            median,
+            Statistics.Median(tokens),
             answers.Count,
             Statistics.Round(low),
             Statistics.Round(high),

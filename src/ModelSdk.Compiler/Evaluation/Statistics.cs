@@ -14,6 +14,13 @@ internal static class Statistics
     /// <summary>The mean; 0 of nothing.</summary>
     public static double Mean(IReadOnlyCollection<double> values) => values.Count == 0 ? 0 : values.Sum() / values.Count;
 
+    /// <summary>The median; of an even number of values the mean of the middle two; 0 of nothing.</summary>
+    public static double Median(IReadOnlyCollection<int> values)
+    {
+        int[] sorted = [.. values.Order()];
+        return sorted.Length == 0 ? 0 : (sorted[(sorted.Length - 1) / 2] + sorted[sorted.Length / 2]) / 2.0;
+    }
+
     /// <summary>The standard deviation of a sample (n - 1); 0 of fewer than two values.</summary>
     public static double Deviation(IReadOnlyCollection<double> values)
     {

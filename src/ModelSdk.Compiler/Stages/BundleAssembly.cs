@@ -103,6 +103,12 @@ internal static class BundleAssembly
         SortedDictionary<string, BundleMeasurement> measured = new(StringComparer.Ordinal);
         if (results is not null)
         {
+            if (results.Switcher is SwitcherResult routed && threshold is double at)
+            {
+                SwitcherPoint point = routed.At(at);
+                measured[BundleManifest.AutoMode] = new BundleMeasurement(point.Accuracy, point.MeanTokens, routed.MedianTokensAt(at), routed.Examples);
+            }
+
             measured[BundleManifest.BaseMode] = Of(results.Base);
             foreach ((string name, AdapterResult adapter) in results.Adapters)
             {

@@ -68,7 +68,7 @@ internal static class BundleStage
         const long runtimeBytes = 95_000_000; // .NET and ONNX Runtime: what `modelc bench` shows for the sample, whose own bytes hardly count (linux-x64)
         long disk = bundle.Files.Values.Sum(f => f.Bytes);
         long cache = 2L * bundle.Architecture.Layers * bundle.Architecture.KeyValueSize * bundle.Context * sizeof(float);
-        long memory = runtimeBytes + bundle.Files[bundle.Weights.File].Bytes + bundle.Adapters.Sum(a => bundle.Files[a.Weights].Bytes + (a.Verifier is null ? 0 : bundle.Files[a.Verifier.Weights].Bytes)) + cache;
+        long memory = runtimeBytes + bundle.Files[bundle.Weights.File].Bytes + bundle.Adapters.SelectMany(a => (string[])[a.Weights, a.Verifier?.Weights ?? a.Weights]).Distinct().Sum(f => bundle.Files[f].Bytes) + cache;
         for (int i = 0; i < inputs.Manifest.Targets.Count; i++)
         {
             TargetSettings target = inputs.Manifest.Targets[i];

@@ -6,6 +6,7 @@ using ModelSdk.Manifest;
 using ModelSdk.Onnx.Adapters;
 using ModelSdk.Onnx.Export;
 using ModelSdk.Onnx.Graphs;
+using ModelSdk.Onnx.Heads;
 using ModelSdk.Onnx.Quantization;
 using ModelSdk.Runtime.Bundles;
 using ModelSdk.Training;
@@ -69,16 +70,31 @@ internal static class ExportStage
         List<BundleAdapter> adapters = [];
         foreach ((AdapterSettings adapter, StoreEntry entry) in inputs.Manifest.Adapters.Zip(shipped))
         {
-            BundleAdapter written = GraphExporter.WriteAdapter(model, LoraAdapter.Load(entry.Folder), adapter.Name, options, folders.Output);
+            LoraAdapter lora = LoraAdapter.Load(entry.Folder);
+            BundleAdapter written = GraphExporter.WriteAdapter(model, lora, adapter.Name, options, folders.Output);
+            if (verifiers.TryGetValue(adapter.Name, out StoreEntry? judge))
+            {
+                written = written with
+                {
+                    Verifier = GraphExporter.WriteVerifier(model, lora, VerifierHead.Load(judge.Folder), adapter.Name, adapter.Verifier!.Prompt, options, folders.Output),
+                };
+            }
+
             adapters.Add(written);
-            files.AddRange([written.Graph, written.Weights]);
+            files.AddRange(((string[])[written.Graph, written.Weights, .. written.Verifier is null ? [] : (string[])[written.Verifier.Graph, written.Verifier.Weights]]).Distinct());
+        }
+
+        string? prefill = switcher is null ? null : GraphExporter.WritePrefill(model, SwitcherHead.Load(switcher.Folder), options, folders.Output);
+        if (prefill is not null)
+        {
+            files.Add(prefill);
         }
 
         progress("computing reference logits in Torch", 0.2);
         List<ReferenceLogits> references = References(inputs, resolved, shipped, model, cancellationToken);
         progress("running the graphs", 0.5);
         VerificationReport report = ExportVerifier.Verify(model, folders.Output, adapters, options, references, s_bounds, cancellationToken);
-        new ExportedGraphs(files, adapters).Write(Path.Combine(folders.Output, ExportedGraphs.FileName));
+        new ExportedGraphs(files, adapters, prefill).Write(Path.Combine(folders.Output, ExportedGraphs.FileName));
         File.WriteAllText(Path.Combine(folders.Output, ParityFile), Summary(report).ToJsonString(new JsonSerializerOptions { WriteIndented = true, NewLine = "\n" }));
         progress($"{report.Checks.Count} comparisons hold", 1);
     }
