@@ -36,6 +36,31 @@ public sealed class MaskedLoraTests
         / examples.Sum(e => e.Response.Length);
 
     [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public void Keys_and_values_behind_prompts_are_those_of_the_whole_text(bool composed)
+    {
+        using var scope = NewDisposeScope();
+        using var gradients = no_grad();
+        var values = RandomWeights.Of(Shapes.Tiny());
+        using var model = Transformer.Load(Shapes.Tiny(), n => values[n], compute: ComputeOptions.Full with { Composed = composed });
+        var weights = model.FrozenWeights();
+        int[][] prompts = [RandomWeights.Tokens(Shapes.Tiny(), 9, 1), RandomWeights.Tokens(Shapes.Tiny(), 5, 2)];
+        int[][] rows = [RandomWeights.Tokens(Shapes.Tiny(), 4, 3), RandomWeights.Tokens(Shapes.Tiny(), 7, 4)];
+
+        var encoded = PromptCache.Encode(model, weights, prompts);
+        var extended = MaskedForward.Extend(model, weights, rows, [.. prompts.Select((p, i) => encoded.select(1, i).narrow(2, 0, p.Length))]);
+
+        var whole = PromptCache.Encode(model, weights, [.. prompts.Zip(rows, (p, r) => (int[])[.. p, .. r])]);
+        for (var i = 0; i < rows.Length; i++)
+        {
+            var expected = whole.select(1, i).narrow(2, 0, prompts[i].Length + rows[i].Length);
+            Assert.Equal(expected.shape, extended[i].shape);
+            Assert.True((expected - extended[i]).abs().max().item<float>() < 1e-5);
+        }
+    }
+
+    [Theory]
     [InlineData(true, true)]
     [InlineData(true, false)]
     [InlineData(false, true)]

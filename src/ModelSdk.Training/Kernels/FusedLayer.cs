@@ -6,7 +6,7 @@ namespace ModelSdk.Training.Kernels;
 /// <param name="Geometry">Batch.</param>
 /// <param name="PastKeys">[B, KVH, P, h]; null without prompts.</param>
 /// <param name="PastValues">[B, KVH, P, h]; null without prompts.</param>
-/// <param name="Capture">Gets keys and values [B KVH, S, h]; null: nobody asks.</param>
+/// <param name="Capture">Gets keys and values [B KVH, S, h], whose handles are freed when the layer ends; null: nobody asks.</param>
 internal sealed record LayerCall(AttentionGeometry Geometry, Tensor? PastKeys, Tensor? PastValues, Action<Tensor, Tensor>? Capture = null);
 
 /// <summary>

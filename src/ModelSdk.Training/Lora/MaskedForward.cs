@@ -43,8 +43,9 @@ internal static class MaskedForward
         var found = new List<Tensor>();
         Hidden(model, weights, rows, prompts, (keys, values) =>
         {
-            found.Add(keys);
-            found.Add(values);
+            // Aliases, because a layer frees its handles when it ends.
+            found.Add(keys.alias());
+            found.Add(values.alias());
         });
         var past = prompts.Max(p => p.shape[2]);
         var all = torch.stack(found).view(found.Count, rows.Count, model.Config.KeyValueHeads, -1, model.Config.HeadSize);
