@@ -16,7 +16,7 @@ public sealed class DisposalTests : IDisposable
         string folder = TinyBundle.Random(_folder.Path);
         ReasoningModel model = await ReasoningModel.LoadAsync(folder, new ReasoningModelOptions { Threads = 1, MaxConcurrentCalls = 2 }, Cancel);
         using ManualResetEventSlim goOn = new();
-        Task<ReasoningResult>[] running = [.. Enumerable.Range(0, 6).Select(i => model.RunAsync(RandomBundle.Ask($"Question {i}"), cache: null, (_, _) => goOn.Wait(Cancel), Cancel))];
+        Task<ReasoningResult>[] running = [.. Enumerable.Range(0, 6).Select(i => model.RunAsync(RandomBundle.Ask($"Question {i}") with { Streams = 1 + i % 2 * 2 }, cache: null, (_, _) => goOn.Wait(Cancel), Cancel))];
 
         Task disposing = model.DisposeAsync().AsTask();
         Assert.False(disposing.IsCompleted);

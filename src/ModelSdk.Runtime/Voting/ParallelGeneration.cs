@@ -39,7 +39,15 @@ internal sealed class ParallelGeneration : IDisposable
         _sampling = request.Sampling with { Seed = request.Sampling.Seed ?? BitConverter.ToInt64(RandomNumberGenerator.GetBytes(8)) };
         _concurrency = request.Voting.Concurrency == 0 ? request.Streams : Math.Min(request.Voting.Concurrency, request.Streams);
         _context = source.Context - (prompt.Verifier?.Tokens.Length ?? 0);
-        _rows = new BatchCache(model.Bundle.Architecture, _concurrency, source.Context, source.Chunk);
+        try
+        {
+            _rows = new BatchCache(model.Bundle.Architecture, _concurrency, source.Context, source.Chunk);
+        }
+        catch (OutOfMemoryException)
+        {
+            throw new InvalidRequestException(
+                $"There is no memory for the keys and values of {_concurrency} streams of {source.Context} tokens at once. Let fewer run at the same time (VotingOptions.Concurrency), or ask for fewer.");
+        }
     }
 
     /// <summary>Decodes all streams and counts their votes.</summary>
