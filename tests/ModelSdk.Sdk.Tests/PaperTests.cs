@@ -1,0 +1,36 @@
+using System.Text.RegularExpressions;
+using ModelSdk.Sdk.Tests.Building;
+
+namespace ModelSdk.Sdk.Tests;
+
+/// <summary>PAPER.md points at files and tests that exist: a claim whose test was renamed is a claim without a test.</summary>
+public partial class PaperTests
+{
+    private static readonly string Paper = File.ReadAllText(Path.Combine(Repository.Root, "PAPER.md"));
+
+    [Fact]
+    public void Every_file_that_is_named_exists()
+    {
+        string[] named = [.. FilePath().Matches(Paper).Select(match => match.Groups[1].Value).Distinct()];
+        Assert.True(named.Length > 10);
+        Assert.Empty(named.Where(path => !Path.Exists(Path.Combine(Repository.Root, path))));
+    }
+
+    [Fact]
+    public void Every_test_that_is_named_exists()
+    {
+        Dictionary<string, string> tests = Directory.EnumerateFiles(Path.Combine(Repository.Root, "tests"), "*Tests.cs", SearchOption.AllDirectories)
+            .Where(file => !file.Contains($"{Path.DirectorySeparatorChar}obj{Path.DirectorySeparatorChar}", StringComparison.Ordinal))
+            .GroupBy(file => Path.GetFileNameWithoutExtension(file))
+            .ToDictionary(files => files.Key, files => string.Concat(files.Select(File.ReadAllText)));
+        (string Class, string Method)[] named = [.. TestName().Matches(Paper).Select(match => (match.Groups[1].Value, match.Groups[2].Value)).Distinct()];
+        Assert.True(named.Length > 10);
+        Assert.Empty(named.Where(name => !tests.TryGetValue(name.Class, out string? source) || (name.Method.Length > 0 && !source.Contains($" {name.Method}(", StringComparison.Ordinal))));
+    }
+
+    [GeneratedRegex(@"`((?:src|samples|tests|docs)/[\w./-]+)`")]
+    private static partial Regex FilePath();
+
+    [GeneratedRegex(@"`(\w+Tests)(?:\.(\w+))?`")]
+    private static partial Regex TestName();
+}
