@@ -13,7 +13,7 @@ public partial class PaperTests
     {
         string[] named = [.. FilePath().Matches(Paper).Select(match => match.Groups[1].Value).Distinct()];
         Assert.True(named.Length > 10);
-        Assert.Empty(named.Where(path => !Path.Exists(Path.Combine(Repository.Root, path))));
+        Assert.DoesNotContain(named, path => !Path.Exists(Path.Combine(Repository.Root, path)));
     }
 
     [Fact]
@@ -25,7 +25,7 @@ public partial class PaperTests
             .ToDictionary(files => files.Key, files => string.Concat(files.Select(File.ReadAllText)));
         (string Class, string Method)[] named = [.. TestName().Matches(Paper).Select(match => (match.Groups[1].Value, match.Groups[2].Value)).Distinct()];
         Assert.True(named.Length > 10);
-        Assert.Empty(named.Where(name => !tests.TryGetValue(name.Class, out string? source) || (name.Method.Length > 0 && !source.Contains($" {name.Method}(", StringComparison.Ordinal))));
+        Assert.DoesNotContain(named, name => !tests.TryGetValue(name.Class, out string? source) || (name.Method.Length > 0 && !source.Contains($" {name.Method}(", StringComparison.Ordinal)));
     }
 
     [GeneratedRegex(@"`((?:src|samples|tests|docs)/[\w./-]+)`")]
