@@ -7,7 +7,7 @@ using ModelSdk.Runtime.Bundles;
 namespace ModelSdk.Onnx.Export;
 
 /// <summary>Runs what the exporter wrote, before anyone else does.</summary>
-public static class ExportVerifier
+public static partial class ExportVerifier
 {
     /// <summary>Most tokens of the self-made sequence that the graphs are run on.</summary>
     private const int MaxTokens = 40;
@@ -35,9 +35,9 @@ public static class ExportVerifier
         CancellationToken cancellationToken = default)
     {
         bounds ??= new VerificationBounds();
-        bool exact = model.Options.Weights == WeightFormat.None || (options.Int4AccuracyLevel < 4 && options.Int8AccuracyLevel < 4);
+        bool exact = IsExact(model, options);
         double sameWeights = exact ? bounds.SameWeightsExact : bounds.SameWeightsRounded;
-        var checks = new List<VerificationCheck>();
+        var checks = new Checks();
         TransformerConfig config = model.Architecture;
         int[] tokens = Tokens(config, Math.Min(MaxTokens, options.Context));
         using var placeholder = new WeightFilePlaceholder(folder);
@@ -61,7 +61,7 @@ public static class ExportVerifier
             Add(BundleManifest.BaseMode, "adapter graph with zero LoRA = base graph", baseLogits, All(runner, tokens, cache), sameWeights, 0);
         }
 
-        return new VerificationReport(checks);
+        return new VerificationReport(checks.Done);
 
         float[] CheckItself(string mode, GraphRunner runner)
         {
@@ -91,16 +91,12 @@ public static class ExportVerifier
             }
         }
 
-        void Add(string mode, string name, float[] expected, float[] actual, double bound, double agreementBound)
-        {
-            (double difference, double greatest, double agreement) = LogitsComparison.Compare(expected, actual, config.VocabularySize);
-            if (!(difference <= bound))
-                throw new ExportException(DiagnosticCodes.ExportVerificationFailed, $"Mode {mode}: \"{name}\" does not hold. The logits differ by {difference:g3} of their root mean square (the worst by {greatest:g3}); allowed is {bound:g3}. Lower the rounding (8-bit weights, or accuracy_level 1), or report a bug of the exporter.");
-            if (agreement < agreementBound)
-                throw new ExportException(DiagnosticCodes.ExportVerificationFailed, $"Mode {mode}: \"{name}\" chooses the same token at {agreement:p1} of {expected.Length / config.VocabularySize} positions; required are {agreementBound:p1}. Lower the rounding (8-bit weights, or accuracy_level 1), or report a bug of the exporter.");
-            checks.Add(new VerificationCheck(mode, name, expected.Length / config.VocabularySize, difference, bound, greatest, agreement));
-        }
+        void Add(string mode, string name, float[] expected, float[] actual, double bound, double agreementBound) =>
+            checks.Add(mode, name, expected, actual, config.VocabularySize, bound, agreementBound);
     }
+
+    private static bool IsExact(QuantizedModel model, GraphOptions options) =>
+        model.Options.Weights == WeightFormat.None || (options.Int4AccuracyLevel < 4 && options.Int8AccuracyLevel < 4);
 
     private static float[] All(GraphRunner runner, int[] tokens, KeyValueCache cache)
         => runner.Run(tokens, [tokens.Length], [.. Enumerable.Range(0, tokens.Length)], cache);
@@ -164,6 +160,25 @@ public static class ExportVerifier
         for (int i = 0; i < count; i++)
             tokens[i] = (int)((i * 2654435761L + 12345) % config.VocabularySize);
         return tokens;
+    }
+
+    /// <summary>The comparisons that hold so far.</summary>
+    private sealed class Checks
+    {
+        private readonly List<VerificationCheck> _done = [];
+
+        public IReadOnlyList<VerificationCheck> Done => _done;
+
+        /// <summary>Compares outputs [T, <paramref name="width"/>] and throws when they differ by more than the bound.</summary>
+        public void Add(string mode, string name, float[] expected, float[] actual, int width, double bound, double agreementBound)
+        {
+            (double difference, double greatest, double agreement) = LogitsComparison.Compare(expected, actual, width);
+            if (!(difference <= bound))
+                throw new ExportException(DiagnosticCodes.ExportVerificationFailed, $"Mode {mode}: \"{name}\" does not hold. The outputs differ by {difference:g3} of their root mean square (the worst by {greatest:g3}); allowed is {bound:g3}. Lower the rounding (8-bit weights, or accuracy_level 1), or report a bug of the exporter.");
+            if (agreement < agreementBound)
+                throw new ExportException(DiagnosticCodes.ExportVerificationFailed, $"Mode {mode}: \"{name}\" chooses the same token at {agreement:p1} of {expected.Length / width} positions; required are {agreementBound:p1}. Lower the rounding (8-bit weights, or accuracy_level 1), or report a bug of the exporter.");
+            _done.Add(new VerificationCheck(mode, name, expected.Length / width, difference, bound, greatest, agreement));
+        }
     }
 
     /// <summary>A graph with every linear adapted by zeros, beside the real ones for as long as it is needed.</summary>

@@ -129,6 +129,31 @@ public sealed class HeadGraphTests : IDisposable
         Assert.Equal("MDL4013", Assert.Throws<ExportException>(() => GraphExporter.WriteVerifier(model, adapter, new VerifierHead(new float[64], float.NaN), "a", "?", Exact, model.Folder)).Code);
     }
 
+    [Theory]
+    [InlineData(1)]
+    [InlineData(4)]
+    public void What_was_exported_is_verified_and_a_changed_head_is_noticed(int level)
+    {
+        QuantizedModel model = Quantize();
+        GraphOptions options = new() { Context = Context, Int4AccuracyLevel = level, Int8AccuracyLevel = level };
+        LoraAdapter adapter = TinyModel.Adapter(config, 8, 16);
+        string graphs = folder["graphs"];
+        SwitcherHead switcher = Switcher();
+        GraphExporter.WritePrefill(model, switcher, options, graphs);
+        VerifierHead[] heads = [Verifier(null), Verifier(TinyModel.Adapter(config, 4, 8, seed: 9))];
+        string[] names = [.. heads.Select((head, i) => GraphExporter.WriteVerifier(model, adapter, head, $"a{i}", "?", options, graphs).Graph)];
+
+        Assert.Equal(3, ExportVerifier.VerifySwitcher(model, graphs, switcher, options).Checks.Count);
+        for (int i = 0; i < 2; i++)
+            Assert.Equal(2, ExportVerifier.VerifyVerifier(model, graphs, "a", names[i], adapter, heads[i], options).Checks.Count);
+        Assert.Equal(2, ExportVerifier.VerifyRollout(model, adapter, options, folder["rollout"]).Checks.Count);
+        Assert.Equal(["a0.verifier.onnx", "a1.verifier.onnx", "adapters", "prefill.onnx"], Directory.GetFileSystemEntries(graphs).Select(Path.GetFileName).Order(StringComparer.Ordinal));
+        Assert.Empty(Directory.GetFileSystemEntries(folder["rollout"]));
+
+        Assert.Equal("MDL4030", Assert.Throws<ExportException>(() => ExportVerifier.VerifySwitcher(model, graphs, switcher with { B2 = [9, 0, 0] }, options)).Code);
+        Assert.Equal("MDL4030", Assert.Throws<ExportException>(() => ExportVerifier.VerifyVerifier(model, graphs, "a", names[1], adapter, heads[0], options)).Code);
+    }
+
     private SwitcherHead Switcher()
     {
         var random = new Random(5);
