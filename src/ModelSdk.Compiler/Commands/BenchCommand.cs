@@ -34,12 +34,13 @@ internal static class BenchCommand
         Console.WriteLine(string.Create(culture, $"{report.Machine}, {report.Threads} threads, read bandwidth {report.ReadBandwidthGBs:F1} GB/s, {report.WeightBytesPerToken / 1e6:F2} MB of weights a token"));
         foreach (DecodeMeasurement decode in report.Decode)
         {
-            Console.WriteLine(string.Create(culture, $"decode {decode.Mode,-16} {decode.TokensPerSecond,8:F0} tokens/s  {decode.MsPerStep:F3} ms a step, {decode.Streams} stream, {decode.ContextTokens} tokens before, {decode.RooflineFraction * 100:F0}% of the memory limit"));
+            Console.WriteLine(string.Create(culture, $"decode {decode.Mode,-16} {decode.TokensPerSecond,8:F0} tokens/s  {decode.MsPerStep:F3} ms a step, {decode.Streams} stream{(decode.Streams == 1 ? "" : "s")}, {decode.ContextTokens} tokens before, {decode.RooflineFraction * 100:F0}% of the memory limit"));
         }
 
         foreach (PrefillMeasurement prefill in report.Prefill)
         {
-            Console.WriteLine(string.Create(culture, $"prefill {prefill.Tokens,-15} {prefill.TokensPerSecond,8:F0} tokens/s"));
+            string switcher = prefill.SwitcherCost is double cost ? string.Create(culture, $"  switcher {cost * 100:+0.0;-0.0}%") : "";
+            Console.WriteLine(string.Create(culture, $"prefill {prefill.Tokens,-15} {prefill.TokensPerSecond,8:F0} tokens/s{switcher}"));
         }
 
         FirstTokenMeasurement first = report.TimeToFirstToken;

@@ -49,7 +49,7 @@ internal static class InspectCommand
             ("shape", $"{shape.Type}, {shape.Layers} layers, hidden {shape.HiddenSize}, heads {shape.Heads}/{shape.KeyValueHeads}, vocabulary {shape.VocabularySize}"),
             ("weights", quantization),
             ("context", $"{manifest.Context} tokens"),
-            ("modes", string.Join(", ", manifest.Modes.Select(m => m == manifest.DefaultMode ? m + " (default)" : m))),
+            ("modes", string.Join(", ", (manifest.Switcher is null ? manifest.Modes : [.. manifest.Modes, BundleManifest.AutoMode]).Select(m => m == manifest.DefaultMode ? m + " (default)" : m))),
             ("budgets", manifest.Budgets.Count == 0 ? "none" : string.Join(", ", manifest.Budgets.Select(b => string.Create(culture, $"{b.Name} {b.Tokens}")))),
             ("answer", manifest.Answer.Choices is { Count: > 0 } choices ? $"{manifest.Answer.Type}: {string.Join(", ", choices)}" : manifest.Answer.Type),
             ("size", string.Create(culture, $"{bytes / 1e6:F2} MB in {manifest.Files.Count} files")),

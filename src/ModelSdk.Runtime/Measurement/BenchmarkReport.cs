@@ -8,7 +8,7 @@ namespace ModelSdk.Runtime.Measurement;
 /// <param name="Threads">Threads of one model pass.</param>
 /// <param name="ReadBandwidthGBs">Memory read bandwidth of this run with the same threads, in 10^9 bytes a second.</param>
 /// <param name="WeightBytesPerToken">Bytes of base weights that one decode step must read.</param>
-/// <param name="Decode">Single-stream decoding, one entry a mode.</param>
+/// <param name="Decode">Single-stream decoding, one entry a mode; then 2, 4 and 8 parallel streams of the default adapter, or of the first where the default is no adapter.</param>
 /// <param name="Prefill">Prompt encoding by the base, one entry a length.</param>
 /// <param name="TimeToFirstToken">From the rendered prompt to the first token.</param>
 /// <param name="LoadMs">Loading with all digests checked, files in the page cache, in milliseconds.</param>
@@ -40,7 +40,8 @@ public sealed record DecodeMeasurement(string Mode, int Streams, int ContextToke
 /// <summary>Speed of prompt encoding.</summary>
 /// <param name="Tokens">Tokens encoded into an empty cache.</param>
 /// <param name="TokensPerSecond">Median.</param>
-public sealed record PrefillMeasurement(int Tokens, double TokensPerSecond);
+/// <param name="SwitcherCost">How much longer it takes when the switcher reads the prompt in the same pass, as a share (paper, section 3); null without a switcher.</param>
+public sealed record PrefillMeasurement(int Tokens, double TokensPerSecond, double? SwitcherCost = null);
 
 /// <summary>Time to the first token, in milliseconds; medians.</summary>
 /// <param name="PromptTokens">Tokens of the prompt, generation prompt included.</param>

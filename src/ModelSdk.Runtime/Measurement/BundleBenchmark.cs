@@ -13,6 +13,7 @@ public static class BundleBenchmark
     private const int Steps = 48;
     private const int Warmup = 4;
     private const int Rounds = 5;
+    private const int SwitcherRounds = 21;
 
     /// <summary>Runs all measurements; seconds for a small model, about a minute for one of a billion weights.</summary>
     /// <param name="bundleFolder">The bundle.</param>
@@ -82,13 +83,22 @@ public static class BundleBenchmark
             decode.Add(new DecodeMeasurement(loaded.Sessions.Modes[mode], 1, context, step, 1000 / step, floor / step));
         }
 
+        int reasoning = Reasoning(loaded);
+        foreach (int streams in (ReadOnlySpan<int>)[2, 4, 8])
+        {
+            if (reasoning == 0)
+                break;
+            double step = DecodeStreams(loaded, cache, reasoning, streams, context, options.PrefillChunk, cancellationToken);
+            decode.Add(new DecodeMeasurement(loaded.Sessions.Modes[reasoning], streams, context, step, streams * 1000 / step, floor / step));
+        }
+
         List<PrefillMeasurement> prefill = [];
         foreach (int tokens in (ReadOnlySpan<int>)[128, 512, 2048])
         {
             if (tokens > bundle.Context)
                 break;
             double milliseconds = Time(() => cache.Rewind(0), () => cache.Append(loaded.Sessions.Base, Tokens(tokens, loaded), logits: true, cancellationToken));
-            prefill.Add(new PrefillMeasurement(tokens, tokens * 1000 / milliseconds));
+            prefill.Add(new PrefillMeasurement(tokens, tokens * 1000 / milliseconds, SwitcherCost(loaded, cache, tokens, cancellationToken)));
         }
 
         FirstTokenMeasurement firstToken = FirstToken(loaded, cache, cancellationToken);
@@ -125,6 +135,73 @@ public static class BundleBenchmark
         return Median(times);
     }
 
+    private static double DecodeStreams(LoadedBundle loaded, TokenCache cache, int mode, int streams, int context, int chunk, CancellationToken cancellationToken)
+    {
+        GraphSession graph = loaded.Sessions[mode];
+        cache.Rewind(0);
+        cache.Append(loaded.Sessions.Base, Tokens(context, loaded), logits: true, cancellationToken);
+        using BatchCache batch = new(loaded.Bundle.Architecture, streams, cache.Context, chunk);
+        TokenSampler[] samplers = new TokenSampler[streams];
+        for (int i = 0; i < streams; i++)
+        {
+            samplers[i] = new TokenSampler(new SamplingOptions { Temperature = VotingOptions.DefaultTemperature, Seed = i });
+            batch.Add(cache);
+        }
+
+        List<double> times = [];
+        for (int i = 0; i < Warmup + Steps; i++)
+        {
+            cancellationToken.ThrowIfCancellationRequested();
+            long start = Stopwatch.GetTimestamp();
+            foreach ((BatchRow row, TokenSampler sampler) in batch.Rows.Zip(samplers))
+                row.Next = sampler.Choose(row.Logits[..loaded.Vocabulary]);
+            batch.Step(graph);
+            if (i >= Warmup)
+                times.Add(Stopwatch.GetElapsedTime(start).TotalMilliseconds);
+        }
+
+        return Median(times);
+    }
+
+    /// <summary>How much longer encoding a prompt takes when the switcher reads it; null without a switcher. The two take turns, so that both see the same machine.</summary>
+    private static double? SwitcherCost(LoadedBundle loaded, TokenCache cache, int tokens, CancellationToken cancellationToken)
+    {
+        if (loaded.Bundle.Switcher is not { } switcher)
+            return null;
+        int[] prompt = Tokens(tokens, loaded);
+        float[] logits = new float[switcher.Modes.Count];
+        List<double> plain = [];
+        List<double> read = [];
+        for (int i = 0; i < Warmup + SwitcherRounds; i++)
+        {
+            double without = Time1(() => cache.Append(loaded.Sessions.Base, prompt, logits: false, cancellationToken));
+            double with = Time1(() => cache.Read(loaded.Sessions.Prefill!, switcher, prompt, logits, cancellationToken));
+            if (i >= Warmup)
+            {
+                plain.Add(without);
+                read.Add(with);
+            }
+        }
+
+        return Median(read) / Median(plain) - 1;
+
+        double Time1(Action action)
+        {
+            cache.Rewind(0);
+            long start = Stopwatch.GetTimestamp();
+            action();
+            return Stopwatch.GetElapsedTime(start).TotalMilliseconds;
+        }
+    }
+
+    /// <summary>The mode whose reasoning is measured: the default one, or the first adapter where the default is the base or the switcher's choice; 0 without adapters.</summary>
+    private static int Reasoning(LoadedBundle loaded) => loaded.Bundle.DefaultMode switch
+    {
+        _ when loaded.Sessions.Modes.Count == 1 => 0,
+        BundleManifest.BaseMode or BundleManifest.AutoMode => 1,
+        string mode => loaded.Sessions.IndexOf(mode),
+    };
+
     private static FirstTokenMeasurement FirstToken(LoadedBundle loaded, TokenCache cache, CancellationToken cancellationToken)
     {
         SessionSet sessions = loaded.Sessions;
@@ -132,10 +209,10 @@ public static class BundleBenchmark
         int shared = Math.Clamp(cache.Context - generation.Length, 1, 512);
         int[] prompt = Tokens(shared, loaded);
         double fromBase = Time(() => cache.Rewind(0), () => cache.Append(sessions.Base, (int[])[.. prompt, .. generation], logits: true, cancellationToken));
-        if (sessions.Modes.Count == 1)
+        int mode = Reasoning(loaded);
+        if (mode == 0)
             return new FirstTokenMeasurement(prompt.Length + generation.Length, fromBase, null, null);
 
-        int mode = loaded.Bundle.DefaultMode == BundleManifest.BaseMode ? 1 : sessions.IndexOf(loaded.Bundle.DefaultMode);
         GraphSession graph = sessions[mode];
         double reasonShared = Time(() => cache.Rewind(shared), () => cache.Append(graph, generation, logits: true, cancellationToken));
         double reasonReencoded = Time(

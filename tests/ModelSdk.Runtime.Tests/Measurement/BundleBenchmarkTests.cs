@@ -18,22 +18,36 @@ public class BundleBenchmarkTests(RandomBundle bundle) : IClassFixture<RandomBun
         Assert.True(root.GetProperty("readBandwidthGBs").GetDouble() > 0.1);
         Assert.True(root.GetProperty("loadMs").GetDouble() > 0);
         Assert.True(root.GetProperty("rssMb").GetDouble() > 1);
-        Assert.Equal(["base", "arithmetic", "arithmetic2"], root.GetProperty("decode").EnumerateArray().Select(d => d.GetProperty("mode").GetString()!));
+        Assert.Equal(
+            ["base 1", "arithmetic 1", "arithmetic2 1", "arithmetic 2", "arithmetic 4", "arithmetic 8"],
+            root.GetProperty("decode").EnumerateArray().Select(d => $"{d.GetProperty("mode").GetString()} {d.GetProperty("streams").GetInt32()}"));
         foreach (JsonElement decode in root.GetProperty("decode").EnumerateArray())
         {
             double step = decode.GetProperty("msPerStep").GetDouble();
             Assert.True(step > 0);
-            Assert.Equal(1000 / step, decode.GetProperty("tokensPerSecond").GetDouble(), 1e-6);
+            Assert.Equal(decode.GetProperty("streams").GetInt32() * 1000 / step, decode.GetProperty("tokensPerSecond").GetDouble(), 1e-6);
             double floor = root.GetProperty("weightBytesPerToken").GetInt64() / (root.GetProperty("readBandwidthGBs").GetDouble() * 1e6);
             Assert.Equal(floor / step, decode.GetProperty("rooflineFraction").GetDouble(), 1e-6);
-            Assert.Equal(1, decode.GetProperty("streams").GetInt32());
             Assert.True(decode.GetProperty("contextTokens").GetInt32() > 0);
         }
 
         Assert.Equal(128, root.GetProperty("prefill")[0].GetProperty("tokens").GetInt32());
+        Assert.Equal(JsonValueKind.Null, root.GetProperty("prefill")[0].GetProperty("switcherCost").ValueKind);
         JsonElement first = root.GetProperty("timeToFirstToken");
         foreach (string name in (string[])["base", "reasonShared", "reasonReencoded"])
             Assert.True(first.GetProperty(name).GetDouble() > 0);
+    }
+
+    [Fact]
+    public async Task The_switchers_cost_in_prefill_is_measured()
+    {
+        using TemporaryFolder folder = new();
+        string path = TinyBundle.Random(folder.Path, change: b => b with { DefaultMode = BundleManifest.AutoMode }, heads: new TinyHeads(TinyHeads.Random(3)));
+
+        BenchmarkReport report = await BundleBenchmark.RunAsync(path, threads: 1, TestContext.Current.CancellationToken);
+
+        Assert.All(report.Prefill, prefill => Assert.InRange(prefill.SwitcherCost!.Value, -1, 10));
+        Assert.NotNull(report.TimeToFirstToken.ReasonShared);
     }
 
     [Fact]
