@@ -46,6 +46,7 @@ internal sealed class TinyWorld : IDisposable
     public static TinyWorld WithEveryStage()
     {
         TinyWorld world = new();
+        WriteBase(world._folder["project", "base"], seed: 1, embeddings: 4); // long vectors let the LM head be sure of a token
         world.WriteCoins("train.jsonl", 0, 64, withTrace: true);
         world.WriteCoins("test.jsonl", 64, 12, withTrace: false);
         world.WriteModes("modes.jsonl", 0, 40);
@@ -116,7 +117,7 @@ internal sealed class TinyWorld : IDisposable
 
     public void Dispose() => _folder.Dispose();
 
-    private static void WriteBase(string folder, int seed)
+    private static void WriteBase(string folder, int seed, double embeddings = 1)
     {
         Directory.CreateDirectory(folder);
         TransformerConfig config = new("qwen2", 264, 32, 64, 2, 2, 1, 16, 256, 10000, 1e-6, true);
@@ -125,7 +126,7 @@ internal sealed class TinyWorld : IDisposable
         foreach ((string name, long[] shape) in Qwen2Tensors.Of(config))
         {
             bool norm = name.Contains("norm", StringComparison.Ordinal);
-            weights[name] = [.. Enumerable.Range(0, (int)shape.Aggregate(1L, (x, y) => x * y)).Select(_ => norm ? 1f : (float)((random.NextDouble() - 0.5) * 0.4))];
+            weights[name] = [.. Enumerable.Range(0, (int)shape.Aggregate(1L, (x, y) => x * y)).Select(_ => norm ? 1f : (float)((random.NextDouble() - 0.5) * 0.4 * (name.Contains("embed", StringComparison.Ordinal) ? embeddings : 1)))];
         }
 
         CheckpointWriter.Write(folder, config, name => weights[name]);
