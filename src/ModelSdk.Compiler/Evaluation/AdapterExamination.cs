@@ -118,8 +118,7 @@ internal static class AdapterExamination
         Func<string, Action<string, double>> progress)
     {
         ModeResult Ask(string mode, int budget) => ModeResult.Of(
-            examiner.Ask(mode, questions, new Examination(maxTokens) { Stated = budget, Cut = budget }, progress($"{mode}, hard budget of {budget}")),
-            budget);
+            examiner.Ask(mode, questions, new Examination(maxTokens) { Stated = budget, Cut = budget }, progress($"{mode}, hard budget of {budget}")));
         return [.. budgets.Distinct().Order().Select(b => new HardBudgetResult(forms.Name, b, Ask(forms.Sft, b), forms.Forced ? Ask(forms.Shipped, b) : null))];
     }
 

@@ -120,7 +120,7 @@ public sealed record BundleVerifierHead(string Graph, string Weights, string Pro
 
 /// <summary>The switcher (paper, section 3): a head on the running average of the prompt's hidden states.</summary>
 /// <param name="Graph">Relative path of the graph that encodes prompts: the base without its LM head, with the switcher's head.</param>
-/// <param name="Modes">The mode that each output of the head stands for; "base" first.</param>
+/// <param name="Modes">The mode that each output of the head stands for: the first of the bundle's modes, "base" and at least one adapter. Adapters behind them are never chosen.</param>
 /// <param name="Chunk">Tokens whose mean hidden state enters the running average at once.</param>
 /// <param name="Smoothing">Weight of a new chunk in the running average, in (0, 1].</param>
 /// <param name="Threshold">Least probability of reasoning, 1 - P(base), at which the likeliest adapter answers instead of the base.</param>

@@ -52,7 +52,7 @@ internal static class BundleValidation
             return $"an adapter is named \"{BundleManifest.AutoMode}\", which stands for the switcher's choice.";
         if (m.Switcher is { } switcher)
         {
-            if (!switcher.Modes.SequenceEqual(m.Modes))
+            if (switcher.Modes.Count < 2 || !switcher.Modes.SequenceEqual(m.Modes.Take(switcher.Modes.Count)))
                 return $"the switcher chooses among [{string.Join(", ", switcher.Modes)}], the bundle's modes are [{string.Join(", ", m.Modes)}].";
             if (switcher.Chunk < 1)
                 return "the switcher's chunk is below 1 token.";
