@@ -47,7 +47,6 @@ internal sealed record Examined(int Question, int Sample, BatchSequence Sequence
 /// <param name="cancellationToken">Ends an examination.</param>
 internal sealed class Examiner(ReasoningModel model, PromptEncoder encoder, IGrader grader, CancellationToken cancellationToken) : IDisposable
 {
-    private const int Rows = 32; // sequences that one thread decodes side by side: more gains little
     private readonly Dictionary<(string Mode, bool Verified), BatchDecoder> _decoders = [];
 
     /// <summary>The model.</summary>
@@ -99,7 +98,7 @@ internal sealed class Examiner(ReasoningModel model, PromptEncoder encoder, IGra
     {
         if (!_decoders.TryGetValue((mode, verified), out BatchDecoder? decoder))
         {
-            _decoders[(mode, verified)] = decoder = model.Loaded.Batch(model.Loaded.Sessions.IndexOf(mode), Rows, Environment.ProcessorCount, verified);
+            _decoders[(mode, verified)] = decoder = model.Loaded.Batch(model.Loaded.Sessions.IndexOf(mode), BatchDecoder.DefaultRows, Environment.ProcessorCount, verified);
         }
 
         return decoder;

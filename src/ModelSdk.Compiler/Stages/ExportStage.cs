@@ -94,9 +94,43 @@ internal static class ExportStage
         List<ReferenceLogits> references = References(inputs, resolved, shipped, model, cancellationToken);
         progress("running the graphs", 0.5);
         VerificationReport report = ExportVerifier.Verify(model, folders.Output, adapters, options, references, s_bounds, cancellationToken);
+        report = Add(report, HeadReports(model, options, inputs, adapters, shipped, switcher, verifiers, folders.Output));
         new ExportedGraphs(files, adapters, prefill).Write(Path.Combine(folders.Output, ExportedGraphs.FileName));
         File.WriteAllText(Path.Combine(folders.Output, ParityFile), Summary(report).ToJsonString(new JsonSerializerOptions { WriteIndented = true, NewLine = "\n" }));
         progress($"{report.Checks.Count} comparisons hold", 1);
+    }
+
+    private static VerificationReport Add(VerificationReport report, IEnumerable<VerificationReport> more) =>
+        new([.. report.Checks, .. more.SelectMany(r => r.Checks)]);
+
+    private static IEnumerable<VerificationReport> HeadReports(
+        QuantizedModel model,
+        GraphOptions options,
+        CompileInputs inputs,
+        IReadOnlyList<BundleAdapter> adapters,
+        IReadOnlyList<StoreEntry> shipped,
+        StoreEntry? switcher,
+        IReadOnlyDictionary<string, StoreEntry> verifiers,
+        string folder)
+    {
+        if (switcher is not null)
+        {
+            yield return ExportVerifier.VerifySwitcher(model, folder, SwitcherHead.Load(switcher.Folder), options, s_bounds);
+        }
+
+        foreach ((BundleAdapter adapter, StoreEntry entry) in adapters.Zip(shipped))
+        {
+            LoraAdapter lora = LoraAdapter.Load(entry.Folder);
+            if (adapter.Verifier is { } judge)
+            {
+                yield return ExportVerifier.VerifyVerifier(model, folder, adapter.Name, judge.Graph, lora, VerifierHead.Load(verifiers[adapter.Name].Folder), options, s_bounds);
+            }
+
+            if (inputs.Manifest.Adapters.Any(a => a.Name == adapter.Name && a.Budget is not null))
+            {
+                yield return ExportVerifier.VerifyRollout(model, lora, options, folder, s_bounds);
+            }
+        }
     }
 
     // Real prompts with the answers that were trained: what the logits are for.

@@ -15,9 +15,6 @@ namespace ModelSdk.Onnx.Rollouts;
 /// </summary>
 public sealed class RolloutEngine : IDisposable
 {
-    /// <summary>Rows of one worker: more than this gains little and costs cache.</summary>
-    private const int DefaultRows = 32;
-
     private readonly WeightMap _weights;
     private readonly PrePackedWeightsContainer _prepacked = new();
     private readonly LoraMemory _lora;
@@ -46,7 +43,7 @@ public sealed class RolloutEngine : IDisposable
         _lora = new LoraMemory(model, adapter.Targets, adapter.Rank);
         _base = GraphSession.Load(BundleManifest.BaseMode, 0, Path.Combine(folder, graph), _weights, _prepacked, threads: 1);
         _adapted = _base.With("rollout", 1, _lora.Inputs);
-        _decoder = new BatchDecoder(model.Architecture, format, _base, _adapted, options.Context, rows ?? DefaultRows, workers ?? Environment.ProcessorCount);
+        _decoder = new BatchDecoder(model.Architecture, format, _base, _adapted, options.Context, rows ?? BatchDecoder.DefaultRows, workers ?? Environment.ProcessorCount);
         SetAdapter(adapter);
     }
 
