@@ -49,6 +49,95 @@ public class DecodeBenchmarks
     }
 }
 
+/// <summary>One step of many sequences at once, without choosing tokens.</summary>
+[MemoryDiagnoser]
+public class BatchBenchmarks
+{
+    private const int Context = 128;
+    private ReasoningModel _model = null!;
+    private BatchCache _cache = null!;
+    private GraphSession _graph = null!;
+
+    public static IEnumerable<string> Modes => BundleManifest.Read(BundleUnderTest.Folder).Modes;
+
+    [ParamsSource(nameof(Modes))]
+    public string Mode { get; set; } = "";
+
+    [Params(1, 8, 16, 32, 64)]
+    public int Rows { get; set; }
+
+    [GlobalSetup]
+    public void Setup()
+    {
+        _model = ReasoningModel.LoadAsync(BundleUnderTest.Folder, new ReasoningModelOptions { Threads = 1 }).GetAwaiter().GetResult();
+        _graph = _model.Loaded.Sessions[_model.Loaded.Sessions.IndexOf(Mode)];
+        using TokenCache prompt = Benchmarking.NewCache(_model);
+        prompt.Append(_model.Loaded.Sessions.Base, Benchmarking.Tokens(_model, Context), logits: true, CancellationToken.None);
+        _cache = new BatchCache(_model.Bundle.Architecture, Rows, _model.Bundle.Context, 256);
+        for (int i = 0; i < Rows; i++)
+            _cache.Add(prompt).Next = i;
+    }
+
+    [GlobalCleanup]
+    public void Cleanup()
+    {
+        _cache.Dispose();
+        _model.DisposeAsync().AsTask().GetAwaiter().GetResult();
+    }
+
+    [Benchmark]
+    public int Step()
+    {
+        foreach (BatchRow row in _cache.Rows)
+            _cache.Rewind(row, Context);
+        _cache.Step(_graph);
+        return _cache.Rows.Count;
+    }
+}
+
+/// <summary>Encoding of a prompt with and without the switcher reading it; for bundles with a switcher.</summary>
+public class SwitcherBenchmarks
+{
+    private ReasoningModel _model = null!;
+    private TokenCache _cache = null!;
+    private int[] _tokens = [];
+    private float[] _logits = [];
+
+    [Params(128, 384)]
+    public int Tokens { get; set; }
+
+    [GlobalSetup]
+    public void Setup()
+    {
+        _model = ReasoningModel.LoadAsync(BundleUnderTest.Folder).GetAwaiter().GetResult();
+        _cache = Benchmarking.NewCache(_model);
+        _tokens = Benchmarking.Tokens(_model, Math.Min(Tokens, _cache.Context));
+        _logits = new float[(_model.Bundle.Switcher ?? throw new InvalidOperationException("The bundle has no switcher.")).Modes.Count];
+    }
+
+    [GlobalCleanup]
+    public void Cleanup()
+    {
+        _cache.Dispose();
+        _model.DisposeAsync().AsTask().GetAwaiter().GetResult();
+    }
+
+    [Benchmark(Baseline = true)]
+    public int Encode()
+    {
+        _cache.Rewind(0);
+        _cache.Append(_model.Loaded.Sessions.Base, _tokens, logits: false, CancellationToken.None);
+        return _cache.Length;
+    }
+
+    [Benchmark]
+    public int EncodeAndSwitch()
+    {
+        _cache.Rewind(0);
+        return _cache.Read(_model.Loaded.Sessions.Prefill!, _model.Bundle.Switcher!, _tokens, _logits, CancellationToken.None);
+    }
+}
+
 /// <summary>Encoding of a prompt by the base into an empty cache.</summary>
 public class PrefillBenchmarks
 {
