@@ -73,7 +73,7 @@ public class BatchBenchmarks
         _graph = _model.Loaded.Sessions[_model.Loaded.Sessions.IndexOf(Mode)];
         using TokenCache prompt = Benchmarking.NewCache(_model);
         prompt.Append(_model.Loaded.Sessions.Base, Benchmarking.Tokens(_model, Context), logits: true, CancellationToken.None);
-        _cache = new BatchCache(_model.Bundle.Architecture, Rows, _model.Bundle.Context, 256);
+        _cache = Benchmarking.NewBatch(_model, Rows);
         for (int i = 0; i < Rows; i++)
             _cache.Add(prompt).Next = i;
     }
@@ -231,6 +231,9 @@ internal static class Benchmarking
 {
     public static TokenCache NewCache(ReasoningModel model) =>
         new(model.Bundle.Architecture, model.Bundle.Context, new ReasoningModelOptions().PrefillChunk, model.Loaded.Sessions.Modes.Count);
+
+    public static BatchCache NewBatch(ReasoningModel model, int rows) =>
+        new(model.Bundle.Architecture, rows, model.Bundle.Context, new ReasoningModelOptions().PrefillChunk);
 
     public static int[] Tokens(ReasoningModel model, int count) =>
         [.. Enumerable.Range(0, count).Select(i => (int)((i * 7919L + 17) % model.Loaded.Vocabulary))];
