@@ -8,7 +8,7 @@ internal sealed class PlotArea
     private const double Left = 50;
     private const double Right = Width - 14;
     private const double Top = 30;
-    
+
     /// <summary>Where the horizontal axis lies.</summary>
     public const double Bottom = Height - 46;
 
