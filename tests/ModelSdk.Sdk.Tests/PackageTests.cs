@@ -55,8 +55,14 @@ public class PackageTests
         Assert.True(exitCode == 0, output);
         Assert.Contains("tiny: sft of adapter 'sums' done", output);
 
+        Assert.Contains(" right with ", output);
+        Assert.Contains("; report: ", output);
+
         string bin = Path.Combine(app, "bin", "Debug", "net10.0");
         Assert.True(File.Exists(Path.Combine(bin, "models", "tiny", "model.json")));
+
+        // Each stage ran in a process of its own, but all of them in this build.
+        Assert.DoesNotContain("\"cached\": true", await File.ReadAllTextAsync(Path.Combine(bin, "models", "tiny", "report.json"), TestContext.Current.CancellationToken));
         Assert.DoesNotContain(Directory.EnumerateFiles(bin, "*", SearchOption.AllDirectories), file => file.Contains("torch", StringComparison.OrdinalIgnoreCase));
 
         (exitCode, output, string error) = await DotNet.RunAsync(app, [Path.Combine(bin, "app.dll")]);

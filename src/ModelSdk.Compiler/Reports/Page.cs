@@ -75,6 +75,9 @@ internal static class Page
     /// <summary>A number with a fixed count of decimals and groups of thousands.</summary>
     public static string Number(double value, int decimals = 0) => value.ToString("N" + decimals.ToString(CultureInfo.InvariantCulture), CultureInfo.InvariantCulture);
 
+    /// <summary>A count of tokens.</summary>
+    public static string Tokens(double count) => Number(count) is "1" ? "1 token" : $"{Number(count)} tokens";
+
     /// <summary>A size in decimal units, as disks are sold.</summary>
     public static string Bytes(double bytes) => bytes switch
     {

@@ -42,6 +42,14 @@ public sealed class ChartTests
     }
 
     [Fact]
+    public void Steps_are_counted_in_whole_numbers()
+    {
+        Ticks ticks = Ticks.Around(1, 4, whole: true);
+        Assert.Equal("1 2 3 4", string.Join(' ', ticks.Values.Select(ticks.Text)));
+        Assert.DoesNotContain("1.5", Draw(Line([new DataPoint(1, 0.5), new DataPoint(4, 0.7)])).Elements("text").Where(t => (string?)t.Attribute("text-anchor") == "middle").Select(t => t.Value));
+    }
+
+    [Fact]
     public void An_axis_without_finite_ends_is_refused() => Assert.Throws<ArgumentException>(() => Ticks.Around(0, double.NaN));
 
     [Fact]

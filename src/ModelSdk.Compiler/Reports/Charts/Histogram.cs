@@ -32,7 +32,7 @@ internal sealed record Histogram
     public Html Draw()
     {
         double most = Distributions.Max(d => Shares(d).Max());
-        PlotArea plot = PlotArea.Linear(Distributions.Min(d => d.Edges[0]), Distributions.Max(d => d.Edges[^1]), Ticks.Around(0, most));
+        PlotArea plot = PlotArea.Linear(Distributions.Min(d => d.Edges[0]), Distributions.Max(d => d.Edges[^1]), Ticks.Around(0, most), whole: true, Mark is not null);
         Html svg = new();
         PlotArea.Open(svg, Id, Title, Description);
         plot.DrawAxes(svg, AxisX, "share of answers, %");
@@ -50,7 +50,7 @@ internal sealed record Histogram
 
         if (Mark is (double x, string name))
         {
-            svg.Add($"<line class=\"mark\" x1=\"{plot.X(x):0.##}\" x2=\"{plot.X(x):0.##}\" y1=\"26\" y2=\"{PlotArea.Bottom:0.##}\"/><text class=\"tick\" x=\"{plot.X(x) + 5:0.##}\" y=\"36\">{name}</text>\n");
+            plot.DrawMark(svg, x, name);
         }
 
         return svg.Add($"</svg>\n");

@@ -44,16 +44,14 @@ internal sealed record LineChart
         double most = Math.Min(heights.Max(), Most ?? double.MaxValue);
         Ticks y = Ticks.Around(Math.Min(heights.Min(), most), most);
         PlotArea plot = Ordinal
-            ? PlotArea.Ordinal(all.Select(p => p.X), y)
-            : PlotArea.Linear(all.Min(p => p.X), all.Max(p => p.X), y);
+            ? PlotArea.Ordinal(all.Select(p => p.X), y, Mark is not null)
+            : PlotArea.Linear(all.Min(p => p.X), all.Max(p => p.X), y, all.All(p => p.X == Math.Round(p.X)), Mark is not null);
         Html svg = new();
         PlotArea.Open(svg, Id, Title, Description);
         plot.DrawAxes(svg, AxisX, AxisY);
         if (Mark is (double x, string name))
         {
-            double place = plot.X(x);
-            bool leftHalf = place < PlotArea.Width / 2;
-            svg.Add($"<line class=\"mark\" x1=\"{place:0.##}\" x2=\"{place:0.##}\" y1=\"26\" y2=\"{PlotArea.Bottom:0.##}\"/><text class=\"tick\" text-anchor=\"{(leftHalf ? "start" : "end")}\" x=\"{place + (leftHalf ? 5 : -5):0.##}\" y=\"36\">{name}</text>\n");
+            plot.DrawMark(svg, x, name);
         }
 
         foreach (Series series in Series)

@@ -8,6 +8,7 @@ internal sealed class PlotArea
     private const double Left = 50;
     private const double Right = Width - 14;
     private const double Top = 30;
+    private const double TopUnderMark = 46;
 
     /// <summary>Where the horizontal axis lies.</summary>
     public const double Bottom = Height - 46;
@@ -18,9 +19,11 @@ internal sealed class PlotArea
     private readonly double _left;
     private readonly double _right;
     private readonly double[]? _ordinals;
+    private readonly double _top;
 
-    private PlotArea(Ticks x, Ticks y, double left, double right, double[]? ordinals)
+    private PlotArea(Ticks x, Ticks y, double left, double right, double[]? ordinals, bool mark)
     {
+        _top = mark ? TopUnderMark : Top;
         _x = x;
         _y = y;
         _left = left;
@@ -29,18 +32,23 @@ internal sealed class PlotArea
     }
 
     /// <summary>A linear horizontal axis that ends where the values end.</summary>
-    public static PlotArea Linear(double left, double right, Ticks y)
+    /// <param name="left">Value at the left end.</param>
+    /// <param name="right">Value at the right end.</param>
+    /// <param name="y">Ticks of the vertical axis.</param>
+    /// <param name="whole">Ticks at whole numbers only.</param>
+    /// <param name="mark">Leave room above for the name of a mark.</param>
+    public static PlotArea Linear(double left, double right, Ticks y, bool whole, bool mark)
     {
-        Ticks ticks = Ticks.Around(left, right, 5);
-        return new PlotArea(new Ticks([.. ticks.Values.Where(v => v >= left - 1e-9 && v <= right + 1e-9)], ticks.Decimals), y, left, right > left ? right : left + 1, ordinals: null);
+        Ticks ticks = Ticks.Around(left, right, 5, whole);
+        return new PlotArea(new Ticks([.. ticks.Values.Where(v => v >= left - 1e-9 && v <= right + 1e-9)], ticks.Decimals), y, left, right > left ? right : left + 1, ordinals: null, mark);
     }
 
     /// <summary>A horizontal axis with one place for each value, evenly spaced, as for 1, 2, 4, 8.</summary>
-    public static PlotArea Ordinal(IEnumerable<double> values, Ticks y)
+    public static PlotArea Ordinal(IEnumerable<double> values, Ticks y, bool mark)
     {
         double[] places = [.. values.Distinct().Order()];
         int decimals = places.All(v => v == Math.Round(v)) ? 0 : 2;
-        return new PlotArea(new Ticks(places, decimals), y, -0.4, places.Length - 0.6, places);
+        return new PlotArea(new Ticks(places, decimals), y, -0.4, places.Length - 0.6, places, mark);
     }
 
     public double X(double value)
@@ -49,7 +57,15 @@ internal sealed class PlotArea
         return Left + ((place - _left) / (_right - _left) * (Right - Left));
     }
 
-    public double Y(double value) => Bottom - ((value - _y.First) / (_y.Last - _y.First) * (Bottom - Top));
+    public double Y(double value) => Bottom - ((value - _y.First) / (_y.Last - _y.First) * (Bottom - _top));
+
+    /// <summary>A vertical line with its name above the plot, where no value can be.</summary>
+    public void DrawMark(Html svg, double value, string name)
+    {
+        double place = X(value);
+        bool leftHalf = place < Width / 2;
+        svg.Add($"<line class=\"mark\" x1=\"{place:0.##}\" x2=\"{place:0.##}\" y1=\"{_top - 16}\" y2=\"{Bottom}\"/><text class=\"tick\" text-anchor=\"{(leftHalf ? "start" : "end")}\" x=\"{place + (leftHalf ? 5 : -5):0.##}\" y=\"{_top - 7}\">{name}</text>\n");
+    }
 
     public string TextX(double value) => _x.Text(value);
 

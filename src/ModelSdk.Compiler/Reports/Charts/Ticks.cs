@@ -20,7 +20,8 @@ internal sealed record Ticks(IReadOnlyList<double> Values, int Decimals)
     /// <param name="least">Smallest value to show.</param>
     /// <param name="most">Largest value to show.</param>
     /// <param name="count">About how many steps.</param>
-    public static Ticks Around(double least, double most, int count = 5)
+    /// <param name="whole">Whole numbers only, as for steps of a training.</param>
+    public static Ticks Around(double least, double most, int count = 5, bool whole = false)
     {
         if (!double.IsFinite(least) || !double.IsFinite(most))
         {
@@ -36,6 +37,11 @@ internal sealed record Ticks(IReadOnlyList<double> Values, int Decimals)
         int exponent = (int)Math.Floor(Math.Log10(raw));
         double power = Math.Pow(10, exponent);
         double step = (raw / power) switch { <= 1.4 => power, <= 3 => 2 * power, <= 7 => 5 * power, _ => 10 * power };
+        if (whole && step < 1)
+        {
+            (step, power, exponent) = (1, 1, 0);
+        }
+
         int decimals = Math.Max(0, step >= 10 * power * 0.999 ? -exponent - 1 : -exponent);
         long first = (long)Math.Floor((least / step) + 1e-9);
         long last = (long)Math.Ceiling((most / step) - 1e-9);

@@ -80,7 +80,7 @@ internal static class AccuracySection
         return new Bar(
             row.Name,
             row.Mode["accuracy"].Number(),
-            $"{Page.Percent(row.Mode["accuracy"].Number())}, {Page.Number(row.Mode["meanTokens"].Number())} tokens",
+            $"{Page.Percent(row.Mode["accuracy"].Number())}, {Page.Tokens(row.Mode["meanTokens"].Number())}",
             row.Style,
             interval?[0].Number(),
             interval?[1].Number());
@@ -115,7 +115,7 @@ internal static class AccuracySection
             {
                 if (sampled[key] is JsonNode result)
                 {
-                    rows.Add([$"{adapter} {name}", $"{Page.Percent(result["accuracy"].Number())} ± {Page.Number(100 * result["spread"].Number(), 1)}", Page.Number(result["meanTokens"].Number(), 1), result["withinBudget"] is JsonNode within ? Page.Percent(within.Number()) : ""]);
+                    rows.Add([$"{adapter} {name}", Page.Percent(result["accuracy"].Number()) + (sampled["seeds"].Number() > 1 ? $" ± {Page.Number(100 * result["spread"].Number(), 1)}" : ""), Page.Number(result["meanTokens"].Number(), 1), result["withinBudget"] is JsonNode within ? Page.Percent(within.Number()) : ""]);
                 }
             }
         }

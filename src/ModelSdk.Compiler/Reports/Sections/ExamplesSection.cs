@@ -23,7 +23,7 @@ internal static class ExamplesSection
             foreach ((string mode, JsonNode? answer) in example["answers"]!.AsObject().OrderBy(a => Order(a.Key)).ThenBy(a => a.Key, StringComparer.Ordinal))
             {
                 bool right = answer!["right"]!.GetValue<bool>();
-                body.Add($"<div><h4>{Name(mode, forced)} <span class=\"count\">{Page.Number(answer["tokens"].Number())} tokens</span></h4>");
+                body.Add($"<div><h4>{Name(mode, forced)} <span class=\"count\">{Page.Tokens(answer["tokens"].Number())}</span></h4>");
                 if ((string?)answer["reasoning"] is { Length: > 0 } reasoning)
                 {
                     body.Add($"<p class=\"reasoning\">{reasoning.Trim()}</p>");

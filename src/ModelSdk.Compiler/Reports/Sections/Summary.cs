@@ -69,7 +69,7 @@ internal static class Summary
             yield return (
                 "By vote",
                 $"{Page.Percent(last["single"].Number())} → {Page.Percent((last["weighted"] ?? last["majority"]).Number())}",
-                $"one stream to {Page.Number(last["streams"].Number())} on the harder questions",
+                $"from one stream to the vote of {Page.Number(last["streams"].Number())}",
                 null);
         }
 

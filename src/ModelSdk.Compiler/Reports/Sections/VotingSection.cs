@@ -84,8 +84,8 @@ internal static class VotingSection
             Bars = [.. policies.Select(p => new Bar(
                 (string?)p["policy"] ?? "",
                 p["meanTokens"].Number(),
-                $"{Page.Number(p["meanTokens"].Number())} tokens, {Page.Percent(p["accuracy"].Number())} right",
-                p["savedShare"].Number() == 0 ? SeriesStyle.Before : SeriesStyle.Main))],
+                $"{Page.Tokens(p["meanTokens"].Number())}{Saved(p)}, {Page.Percent(p["accuracy"].Number())} right",
+                (string?)p["policy"] == "none" ? SeriesStyle.Before : SeriesStyle.Main))],
         };
         Html table = Page.Table(
             ["policy", "streams", "right", "mean tokens", "tokens saved"],
@@ -98,5 +98,11 @@ internal static class VotingSection
                 Page.Percent(p["savedShare"].Number()),
             ]));
         return Page.Figure($"Tokens of all streams when some end early{of}", new Html(), chart.Draw(), table);
+    }
+
+    private static string Saved(JsonNode policy)
+    {
+        double share = policy["savedShare"].Number();
+        return Math.Abs(share) < 0.005 ? "" : share > 0 ? $" (−{Page.Number(100 * share)}%)" : $" (+{Page.Number(-100 * share)}%)";
     }
 }
