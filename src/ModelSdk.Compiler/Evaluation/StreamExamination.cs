@@ -25,12 +25,16 @@ internal static class StreamExamination
     /// <summary>The policies that are measured, each alone and then together.</summary>
     public static IReadOnlyList<(string Name, VotingOptions Voting)> Policies { get; } =
     [
-        ("stop when it cannot flip", new VotingOptions { StopWhenDecided = 1 }),
+        ("stop when it cannot flip, 1 at a time", new VotingOptions { StopWhenDecided = 1, Concurrency = 1 }),
         ("stop when it cannot flip, 2 at a time", new VotingOptions { StopWhenDecided = 1, Concurrency = 2 }),
         ("stop at 95% probability, 2 at a time", new VotingOptions { StopWhenDecided = 0.95, Concurrency = 2 }),
-        ("drop below 0.8 confidence", new VotingOptions { DropBelow = 0.8 }),
+        ("stop at 90% probability, 2 at a time", new VotingOptions { StopWhenDecided = 0.9, Concurrency = 2 }),
+        ("stop at 85% probability, 2 at a time", new VotingOptions { StopWhenDecided = 0.85, Concurrency = 2 }),
+        ("stop at 90% probability, 1 at a time", new VotingOptions { StopWhenDecided = 0.9, Concurrency = 1 }),
+        ("stop at 85% probability, 1 at a time", new VotingOptions { StopWhenDecided = 0.85, Concurrency = 1 }),
+        ("drop below 0.1 confidence", new VotingOptions { DropBelow = 0.1 }),
         ("probe until 2 agree", new VotingOptions { ProbeStable = 2 }),
-        ("probe until 2 agree, stop at 95%, 2 at a time", new VotingOptions { ProbeStable = 2, StopWhenDecided = 0.95, Concurrency = 2 }),
+        ("drop below 0.1, stop at 90%, 2 at a time", new VotingOptions { DropBelow = 0.1, StopWhenDecided = 0.9, Concurrency = 2 }),
     ];
 
     /// <summary>Samples, votes, replays.</summary>

@@ -18,7 +18,7 @@ namespace ModelSdk.Compiler.Stages;
 /// </summary>
 internal static class EvaluateStage
 {
-    private const int Version = 2;
+    private const int Version = 3;
     private const int Traces = 6;
 
     public static StageKey Key(CompileInputs inputs, StageKey export)

@@ -5,7 +5,7 @@ namespace ModelSdk.Runtime.Voting;
 /// <summary>
 /// Mean confidence of the last tokens of a stream (<see cref="VotingOptions.DropBelow"/>). After DeepConf (Fu et al., arXiv 2508.15260), which stops traces
 /// whose confidence over a sliding window falls below a threshold. DeepConf's token confidence is the negative mean log-probability of the top tokens; here it is the
-/// probability of the likeliest token, which has a scale of 0 to 1 whatever the vocabulary.
+/// probability of the token that was chosen, which has a scale of 0 to 1 whatever the vocabulary, and also sees an unlikely choice where the model was sure of another.
 /// </summary>
 /// <param name="size">Tokens of the window, from 1.</param>
 public sealed class ConfidenceWindow(int size)
@@ -25,14 +25,15 @@ public sealed class ConfidenceWindow(int size)
         return _count >= _values.Length && _sum / _values.Length < threshold;
     }
 
-    /// <summary>Confidence of a token: probability of the likeliest token at temperature 1.</summary>
+    /// <summary>Confidence of a token: its probability at temperature 1.</summary>
     /// <param name="logits">[V]</param>
-    public static double OfLogits(ReadOnlySpan<float> logits)
+    /// <param name="token">The token that was chosen.</param>
+    public static double OfToken(ReadOnlySpan<float> logits, int token)
     {
         float max = TensorPrimitives.Max(logits);
         double sum = 0;
         foreach (float logit in logits)
             sum += Math.Exp(logit - max);
-        return 1 / sum;
+        return Math.Exp(logits[token] - max) / sum;
     }
 }

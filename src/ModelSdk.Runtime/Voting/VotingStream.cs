@@ -68,11 +68,12 @@ internal sealed class VotingStream
         ReadOnlySpan<float> logits = Row.Logits;
         if (_probe is not null)
             return NextOfProbe(_probe, rows, logits);
-        if (_confidence is not null && State.Part != OutputPart.Answer)
-            Unsure = _confidence.FallsBelow(ConfidenceWindow.OfLogits(logits[.._format.Vocabulary]), _dropBelow!.Value);
+        bool answering = State.Part == OutputPart.Answer;
         StreamAction action = State.Next(logits);
         if (action != StreamAction.Step)
             return action;
+        if (_confidence is not null && !answering)
+            Unsure = _confidence.FallsBelow(ConfidenceWindow.OfToken(logits[.._format.Vocabulary], State.Token), _dropBelow!.Value);
         if (_stable is not null && !State.Forced && State.Part == OutputPart.Reasoning && StableAnswer.EndsStep(State.LastText)
             && Row.Length + 1 + append.Length + _format.AnswerTokens <= _context)
         {

@@ -81,11 +81,13 @@ public class PolicyTests
     }
 
     [Fact]
-    public void A_tokens_confidence_is_the_probability_of_the_likeliest()
+    public void A_tokens_confidence_is_its_probability()
     {
-        Assert.Equal(0.25, ConfidenceWindow.OfLogits([7, 7, 7, 7]), 12);
-        Assert.Equal(1, ConfidenceWindow.OfLogits([1000, -1000]), 12);
-        Assert.Equal(1 / (1 + Math.Exp(-2) + Math.Exp(-3)), ConfidenceWindow.OfLogits([1, 3, 0]), 12);
+        Assert.Equal(0.25, ConfidenceWindow.OfToken([7, 7, 7, 7], 2), 12);
+        Assert.Equal(1, ConfidenceWindow.OfToken([1000, -1000], 0), 12);
+        Assert.Equal(0, ConfidenceWindow.OfToken([1000, -1000], 1), 12);
+        Assert.Equal(1 / (1 + Math.Exp(-2) + Math.Exp(-3)), ConfidenceWindow.OfToken([1, 3, 0], 1), 12);
+        Assert.Equal(Math.Exp(-2) / (1 + Math.Exp(-2) + Math.Exp(-3)), ConfidenceWindow.OfToken([1, 3, 0], 0), 12);
     }
 
     [Fact]
