@@ -122,4 +122,26 @@ public class JsonTests
         Samples.Parse(wide.Append("} }").ToString());
         Assert.True(clock.Elapsed < TimeSpan.FromSeconds(10), $"took {clock.Elapsed}");
     }
+
+    /// <summary>The parser runs inside editors: no text of the size that is read may hold them up.</summary>
+    [Theory]
+    [InlineData("""{ "base": "b", "adapters": { "a": { "train": "t", "budget": { "budgets": [""", "{0},", "] } } } }")]
+    [InlineData("""{ "base": "b", "adapters": { "a": { "train": "t", "budget": { "budgets": [""", "64,", "] } } } }")]
+    [InlineData("""{ "base": "b", "adapters": { "a": { "train": "t", "budget": { """, "\"stepx{0}\":1,", "} } } }")]
+    [InlineData("""{ "base": "b", "evaluation": { "data": "d", "streams": [""", "1,", "] } }")]
+    [InlineData("""{ "base": "b", "evaluation": { "data": "d", "gates": { """, "\"g{0}\":1,", "} } }")]
+    [InlineData("""{ "base": "b", "grader": { "command": [""", "\"x\",", "] } }")]
+    [InlineData("""{ "base": "b", "adapters": { """, "\"a{0}\":{{\"train\":\"t\",\"verifier\":{{\"lora\":1}}}},", "}, \"switcher\": { \"train\": \"s\" } }")]
+    [InlineData("""{ "base": "b", "budgets": { """, "\"b{0}\":{{\"tokens\":5,\"streams\":65}},", "} }")]
+    public void Long_lists_of_mistakes_are_read_at_once(string begin, string item, string end)
+    {
+        var text = new StringBuilder(begin);
+        for (int i = 1; text.Length < (1 << 20) - 200; i++) text.AppendFormat(System.Globalization.CultureInfo.InvariantCulture, item, i);
+        var clock = Stopwatch.StartNew();
+
+        ManifestResult result = ManifestParser.Parse(text.Append(end).ToString(), "/app/tutor.model.json");
+
+        Assert.Null(result.Manifest);
+        Assert.True(clock.Elapsed < TimeSpan.FromSeconds(5), $"took {clock.Elapsed}");
+    }
 }

@@ -176,9 +176,21 @@ public class ManifestParserTests
     public void A_setting_that_needs_another_is_reported_with_what_to_add(string advice, string marked) =>
         Assert.Contains(advice, Marked.Reports("MDL1019", marked).Message, StringComparison.Ordinal);
 
-    [Fact]
-    public void A_switcher_with_mistakes_is_a_switcher_all_the_same() =>
-        Marked.Reports("MDL1008", """{ "base": "b", "adapters": { "a": { "train": "t" } }, "switcher": { "train": "s", "hidden": [|0|] }, "default": "auto" }""");
+    /// <summary>What a mistake makes unreadable is not reported as missing too.</summary>
+    [Theory]
+    [InlineData("MDL1008", """{ "base": "b", "adapters": { "a": { "train": "t" } }, "switcher": { "train": "s", "hidden": [|0|] }, "default": "auto" }""")]
+    [InlineData("MDL1006", """{ "base": "b", "adapters": { "a": { "train": "t" } }, "switcher": [|true|], "default": "auto", "evaluation": { "data": "d", "switcherData": "m", "gates": { "minSwitcherAuc": 0.9 } } }""")]
+    [InlineData("MDL1006", """{ "base": "b", "adapters": [|[]|], "switcher": { "train": "s" }, "budgets": { "x": 9 }, "evaluation": { "data": "d", "streams": [2], "gates": { "minWithinBudget": 0.9, "minLengthReduction": 2, "minVerifierAuc": 0.5 } } }""")]
+    [InlineData("MDL1006", """{ "base": "b", "adapters": { "a": [|1|] }, "switcher": { "train": "s" }, "budgets": { "x": 9 }, "evaluation": { "data": "d", "gates": { "minWithinBudget": 0.9 } } }""")]
+    [InlineData("MDL1006", """{ "base": "b", "adapters": { "a": { "train": "t", "budget": [|[64]|] } }, "evaluation": { "data": "d", "budget": 64, "gates": { "minLengthReduction": 2 } } }""")]
+    [InlineData("MDL1006", """{ "base": "b", "adapters": { "a": { "train": "t", "verifier": [|true|] } }, "evaluation": { "data": "d", "streams": [2], "gates": { "minVerifierAuc": 0.5 } } }""")]
+    [InlineData("MDL1008", """{ "base": "b", "adapters": { "a": { "train": "t", "verifier": {} } }, "evaluation": { "data": "d", "streams": [[|0|]], "streamData": "s", "gates": { "minVerifierAuc": 0.5 } } }""")]
+    [InlineData("MDL1006", """{ "base": "b", "adapters": { "a": { "train": "t" } }, "evaluation": { "data": "d", "budget": [|"x"|], "gates": { "minWithinBudget": 0.5 } } }""")]
+    [InlineData("MDL1006", """{ "base": "b", "adapters": { "a": { "train": "t" } }, "budgets": { "x": [|"x"|] }, "evaluation": { "data": "d", "gates": { "minWithinBudget": 0.5 } } }""")]
+    [InlineData("MDL1006", """{ "base": "b", "adapters": { "a": { "train": "t" } }, "switcher": { "train": "s" }, "evaluation": { "data": "d", "switcherData": [|1|], "gates": { "minSwitcherAuc": 0.5 } } }""")]
+    [InlineData("MDL1006", """{ "base": "b", "adapters": { "a": { "train": "t", "budget": { "budgets": [2000], "maxTokens": [|"3k"|] } } } }""")]
+    [InlineData("MDL1006", """{ "base": "b", "context": 512, "adapters": { "a": { "train": "t", "budget": { "budgets": [64], "maxTokens": [|"3k"|] } } } }""")]
+    public void A_mistake_brings_no_second_one(string code, string marked) => Marked.Reports(code, marked);
 
     [Fact]
     public void Manifests_of_one_text_are_equal_and_of_another_are_not()
@@ -306,6 +318,20 @@ public class ManifestParserTests
     [InlineData("""{ "base": "b", "budgets": { "a": [|{|] "streams": 8 } } }""")]
     public void A_missing_property_is_reported_where_its_object_begins(string marked) => Marked.Reports("MDL1007", marked);
 
+    public static TheoryData<string> LongLists
+    {
+        get
+        {
+            string many = string.Join(",", Enumerable.Range(1, 1001));
+            return
+            [
+                $$"""{ "base": "b", "context": 2000, "adapters": { "a": { "train": "t", "budget": { "budgets": [|[{{many}}]|], "maxTokens": 1500 } } } }""",
+                $$"""{ "base": "b", "context": 2000, "evaluation": { "data": "d", "hardBudgets": [|[{{many}}]|] } }""",
+                $$"""{ "base": "b", "grader": { "command": [|[{{many}}]|] } }""",
+            ];
+        }
+    }
+
     [Theory]
     [InlineData("""{ "base": "b", "context": [|31|] }""")]
     [InlineData("""{ "base": "b", "context": [|1048577|] }""")]
@@ -352,6 +378,7 @@ public class ManifestParserTests
     [InlineData("""{ "base": "b", "evaluation": { "data": "d", "hardBudgets": [[|0|]] } }""")]
     [InlineData("""{ "base": "b", "evaluation": { "data": "d", "gates": { "minAccuracy": [|96|] } } }""")]
     [InlineData("""{ "base": "b", "evaluation": { "data": "d", "gates": { "maxMeanTokens": [|0|] } } }""")]
+    [MemberData(nameof(LongLists))]
     public void A_number_out_of_range_is_reported_at_the_number(string marked) => Marked.Reports("MDL1008", marked);
 
     [Theory]

@@ -19,6 +19,18 @@ internal sealed class BindingContext(SourceText source, List<ManifestDiagnostic>
         return range;
     }
 
+    /// <summary>Whether the file has a value at the pointer, and a mistake in it.</summary>
+    public bool IsWrong(string pointer) =>
+        Ranges.TryGetValue(pointer, out TextRange range)
+        && diagnostics.Any(d => d.Severity == ManifestSeverity.Error && d.Start >= range.Start && d.Start + d.Length <= range.Start + range.Length);
+
+    /// <summary>Reports what follows from several values, at one of them; nothing where that value is wrong in itself.</summary>
+    public void ErrorAt(string pointer, string code, string message)
+    {
+        TextRange range = RangeAt(pointer);
+        if (!diagnostics.Any(d => d.Start == range.Start && d.Length == range.Length)) Error(range, code, message);
+    }
+
     public void Error(TextRange range, string code, string message) =>
         diagnostics.Add(Source.Diagnostic(range, code, ManifestSeverity.Error, message));
 

@@ -57,11 +57,10 @@ internal sealed class ManifestBinder
             Targets = BindTargets(),
         };
         manifest = manifest with { DefaultMode = BindDefault(manifest.Adapters, manifest.Switcher) };
-        ContextFit.Check(manifest, tokens ?? ModelManifest.DefaultContextLimit, Error);
-        Requirements.Check(manifest, Error);
-        return manifest;
+        ContextFit.Check(manifest, tokens ?? ModelManifest.DefaultContextLimit, context.ErrorAt);
 
-        void Error(string pointer, string code, string message) => context.Error(context.RangeAt(pointer), code, message);
+        Requirements.Check(manifest, context);
+        return manifest;
     }
 
     private string BindName()
@@ -264,8 +263,19 @@ internal sealed class ManifestBinder
     {
         if (Open(adapter, "budget", "'budget'", PropertyNames.BudgetForcing) is not { } budget) return null;
         var settings = new BudgetForcingSettings();
+        int? maxTokens = budget.Integer("maxTokens", 1, MaxTokens, "tokens");
+        EquatableArray<int> budgets = budget.Integers("budgets", 1, MaxTokens, "tokens");
         if (budget.Require("budgets", "the tokens that questions may state, such as [64, 128, 256].") is { Kind: JsonKind.Array, Items.Count: 0 } empty)
             context.Error(empty.Range, DiagnosticCodes.InvalidValue, "'budgets' is empty, so there is nothing to learn; give budgets in tokens, such as [64, 128, 256].");
+        int longest = maxTokens ?? (budget.Find("maxTokens") is null ? settings.MaxTokens : MaxTokens);
+        if (budgets.Count > 0 && budgets.Max() > longest)
+        {
+            context.ErrorAt(
+                budget.PointerTo("budgets"),
+                DiagnosticCodes.InvalidValue,
+                string.Format(CultureInfo.InvariantCulture, "The budget of {0} tokens is longer than the {1} tokens that a completion may have, so it would shorten nothing; lower it, or raise 'maxTokens'.", budgets.Max(), longest));
+        }
+
         return new BudgetForcingSettings
         {
             Data = budget.Path("data"),
@@ -277,7 +287,7 @@ internal sealed class ManifestBinder
             Warmup = budget.Number("warmup", 0, 1) ?? settings.Warmup,
             MaxGradNorm = budget.Number("maxGradNorm", 0, 1_000_000, minExcluded: true) ?? settings.MaxGradNorm,
             WeightDecay = budget.Number("weightDecay", 0, 1) ?? settings.WeightDecay,
-            Budgets = budget.Integers("budgets", 1, MaxTokens, "tokens"),
+            Budgets = budgets,
             StatedShare = budget.Number("statedShare", 0, 1) ?? settings.StatedShare,
             Margin = budget.Number("margin", 0, 1) ?? settings.Margin,
             Floor = budget.Number("floor", 0, 1, maxExcluded: true) ?? settings.Floor,
@@ -290,7 +300,7 @@ internal sealed class ManifestBinder
             Resample = budget.Flag("resample", settings.Resample),
             Tighten = budget.Number("tighten", 0, 1, minExcluded: true) ?? settings.Tighten,
             Truncated = budget.OneOf("truncated", Truncations) == "mask" ? TruncatedCompletions.Mask : settings.Truncated,
-            MaxTokens = budget.Integer("maxTokens", 1, MaxTokens, "tokens") ?? settings.MaxTokens,
+            MaxTokens = maxTokens ?? settings.MaxTokens,
             CheckpointEverySteps = budget.Integer("checkpointEverySteps", 1, MaxSteps, "steps") ?? settings.CheckpointEverySteps,
         };
     }
@@ -457,7 +467,7 @@ internal sealed class ManifestBinder
     {
         if (Open(root, "grader", "'grader'", PropertyNames.Grader) is not { } grader) return null;
         var command = new List<string>();
-        if (grader.Require("command", "the program and its arguments, such as [\"python3\", \"grade.py\"].") is { } value && grader.Items("command", "texts") is { } items)
+        if (grader.Require("command", "the program and its arguments, such as [\"python3\", \"grade.py\"].") is { } value && grader.ShortList("command", "texts") is { } items)
         {
             foreach (JsonValue item in items)
             {

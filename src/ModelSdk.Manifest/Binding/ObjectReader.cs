@@ -9,6 +9,12 @@ namespace ModelSdk.Manifest.Binding;
 /// </summary>
 internal sealed class ObjectReader
 {
+    /// <summary>The most items of a list of numbers or texts: beyond what anybody means.</summary>
+    private const int MaxItems = 1000;
+
+    /// <summary>Unknown properties of one object for which a nearer name is looked for; beyond, the file is something else.</summary>
+    private const int MaxSuggestions = 100;
+
     private readonly BindingContext context;
     private readonly JsonValue value;
     private readonly string pointer;
@@ -35,10 +41,11 @@ internal sealed class ObjectReader
             return null;
         }
 
+        int unknown = 0;
         foreach (JsonProperty property in value.Properties)
         {
             if (known.Contains(property.Name)) continue;
-            string? near = Spelling.Nearest(property.Name, known);
+            string? near = ++unknown <= MaxSuggestions ? Spelling.Nearest(property.Name, known) : null;
             context.Error(
                 property.NameRange,
                 DiagnosticCodes.UnknownProperty,
@@ -160,16 +167,24 @@ internal sealed class ObjectReader
     public EquatableArray<int> Integers(string name, int min, int max, string unit)
     {
         var numbers = new List<int>();
-        foreach (JsonValue item in Items(name, "whole numbers") ?? [])
+        var seen = new HashSet<int>();
+        foreach (JsonValue item in ShortList(name, "whole numbers") ?? [])
         {
             if (IntegerOf(item, name, min, max, unit) is not { } number) continue;
-            if (numbers.Contains(number))
-                context.Error(item.Range, DiagnosticCodes.InvalidValue, $"{item.Text} is given twice in '{name}'; remove one.");
-            else
-                numbers.Add(number);
+            if (seen.Add(number)) numbers.Add(number);
+            else context.Error(item.Range, DiagnosticCodes.InvalidValue, $"{item.Text} is given twice in '{name}'; remove one.");
         }
 
         return new(numbers);
+    }
+
+    /// <summary>The items of an array of at most <see cref="MaxItems"/>; null where it is missing, no array, or longer.</summary>
+    public IReadOnlyList<JsonValue>? ShortList(string name, string ofWhat)
+    {
+        IReadOnlyList<JsonValue>? items = Items(name, ofWhat);
+        if (items is null || items.Count <= MaxItems) return items;
+        context.Error(Find(name)!.Range, DiagnosticCodes.OutOfRange, string.Format(CultureInfo.InvariantCulture, "'{0}' has {1} items; at most {2} are sensible.", name, items.Count, MaxItems));
+        return null;
     }
 
     /// <summary>A number in a range, whose ends may be excluded; null where it is missing or wrong.</summary>
