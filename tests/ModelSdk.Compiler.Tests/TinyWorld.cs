@@ -92,6 +92,19 @@ internal sealed class TinyWorld : IDisposable
         File.WriteAllText(Path.Combine(Project, file), lines.ToString());
     }
 
+    /// <summary>Gives another world this one's filled store.</summary>
+    public TinyWorld CopyStoreTo(TinyWorld world)
+    {
+        foreach (string file in Directory.GetFiles(Store, "*", SearchOption.AllDirectories))
+        {
+            string target = Path.Combine(world.Store, Path.GetRelativePath(Store, file));
+            Directory.CreateDirectory(Path.GetDirectoryName(target)!);
+            File.Copy(file, target);
+        }
+
+        return world;
+    }
+
     /// <summary>Questions whose answer is 0 or 1.</summary>
     public void WriteCoins(string file, int first, int count, bool withTrace) => File.WriteAllLines(
         Path.Combine(Project, file),

@@ -74,7 +74,7 @@ internal sealed class Examiner(ReasoningModel model, PromptEncoder encoder, IGra
                 (double)p.Finished / Math.Max(1, p.Sequences)),
             cancellationToken);
         IReadOnlyList<double> scores = grader.Grade(
-            [.. sequences.Select(s => new GradedAnswer($"{questions[s.Prompt].Line}.{s.Sample}", questions[s.Prompt].Text, questions[s.Prompt].Expected, s.Text, encoder.Output(s)))],
+            [.. sequences.Select(s => new GradedAnswer($"{questions[s.Prompt].Line}", questions[s.Prompt].Text, questions[s.Prompt].Expected, s.Text, encoder.Output(s)))],
             cancellationToken);
         return
         [

@@ -95,7 +95,7 @@ internal static class VerifierStage
         // 3. Which are right.
         progress("grading", 0.6);
         IReadOnlyList<double> scores = Grader.For(inputs).Grade(
-            [.. sequences.Select((s, i) => new GradedAnswer($"{questions[s.Prompt].Line}.{s.Sample}", questions[s.Prompt].Text, questions[s.Prompt].Expected, s.Text, encoder.Output(s)))],
+            [.. sequences.Select((s, i) => new GradedAnswer($"{questions[s.Prompt].Line}", questions[s.Prompt].Text, questions[s.Prompt].Expected, s.Text, encoder.Output(s)))],
             cancellationToken);
         IEnumerable<VerifierQuestion> labelled = sequences.Zip(scores)
             .GroupBy(p => p.First.Prompt)

@@ -27,18 +27,7 @@ public sealed class CompiledTiny : IAsyncLifetime
     }
 
     /// <summary>A world of the same content, with a copy of the filled store.</summary>
-    internal TinyWorld Copy()
-    {
-        TinyWorld world = new();
-        foreach (string file in Directory.GetFiles(World.Store, "*", SearchOption.AllDirectories))
-        {
-            string target = Path.Combine(world.Store, Path.GetRelativePath(World.Store, file));
-            Directory.CreateDirectory(Path.GetDirectoryName(target)!);
-            File.Copy(file, target);
-        }
-
-        return world;
-    }
+    internal TinyWorld Copy() => World.CopyStoreTo(new TinyWorld());
 }
 
 /// <summary>Everything that trains or decodes runs in this collection, one test after another: two torches at once slow each other down many times.</summary>

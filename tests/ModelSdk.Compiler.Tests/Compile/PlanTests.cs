@@ -40,6 +40,78 @@ public sealed class PlanTests : IDisposable
         Assert.Equal(expected.Order(StringComparer.Ordinal), Changed(before, Plan()));
     }
 
+    public static TheoryData<string, string, string[]> ChangesOfEveryStage => new()
+    {
+        { "budget renamed", """{"budgets":{"brief":10,"vote":{"tokens":12,"streams":4}}}""", [StageNames.Bundle] },
+        { "streams of a budget", """{"budgets":{"short":10,"vote":{"tokens":12,"streams":8}}}""", [StageNames.Bundle] },
+        { "threshold", """{"switcher":{"threshold":0.3}}""", [StageNames.Bundle] },
+        { "gates", """{"evaluation":{"gates":{"minAccuracy":0.9}}}""", [] },
+        { "RL steps", """{"adapters":{"sums":{"budget":{"steps":5}}}}""", [StageNames.Budget, StageNames.Verifier, StageNames.Export, StageNames.Evaluate, StageNames.Bundle] },
+        { "RL checkpoints", """{"adapters":{"sums":{"budget":{"checkpointEverySteps":2}}}}""", [] },
+        { "clip written out", """{"adapters":{"sums":{"budget":{"clipHigh":0.2}}}}""", [] },
+        { "clip-high", """{"adapters":{"sums":{"budget":{"clipHigh":0.28}}}}""", [StageNames.Budget, StageNames.Verifier, StageNames.Export, StageNames.Evaluate, StageNames.Bundle] },
+        { "no RL", """{"adapters":{"sums":{"budget":null}}}""", [StageNames.Resolve, StageNames.Verifier, StageNames.Export, StageNames.Evaluate, StageNames.Bundle] },
+        { "switcher steps", """{"switcher":{"steps":21}}""", [StageNames.Switcher, StageNames.Export, StageNames.Evaluate, StageNames.Bundle] },
+        { "verifier steps", """{"adapters":{"sums":{"verifier":{"steps":11}}}}""", [StageNames.Verifier, StageNames.Export, StageNames.Evaluate, StageNames.Bundle] },
+        { "SFT steps", """{"adapters":{"sums":{"sft":{"steps":61}}}}""", [StageNames.Sft, StageNames.Budget, StageNames.Verifier, StageNames.Export, StageNames.Evaluate, StageNames.Bundle] },
+        { "hard budgets", """{"evaluation":{"hardBudgets":[4]}}""", [StageNames.Evaluate, StageNames.Bundle] },
+        { "streams", """{"evaluation":{"streams":[1,4]}}""", [StageNames.Evaluate, StageNames.Bundle] },
+        { "default mode", """{"default":"sums"}""", [StageNames.Bundle] },
+        {
+            "tolerance",
+            """{"answer":{"type":"number","tolerance":0.1}}""",
+            [StageNames.Resolve, StageNames.Budget, StageNames.Verifier, StageNames.Export, StageNames.Evaluate, StageNames.Bundle]
+        },
+        {
+            "grader",
+            """{"grader":{"command":["sh","train.jsonl"]}}""",
+            [StageNames.Resolve, StageNames.Budget, StageNames.Verifier, StageNames.Export, StageNames.Evaluate, StageNames.Bundle]
+        },
+    };
+
+    [Theory]
+    [MemberData(nameof(ChangesOfEveryStage))]
+    public void With_every_stage_a_setting_changes_the_keys_of_the_stages_that_read_it(string what, string patch, string[] expected)
+    {
+        Assert.NotEmpty(what);
+        using TinyWorld world = TinyWorld.WithEveryStage();
+        CompilePlan before = Plan(world);
+        Merge(world.Manifest, JsonNode.Parse(patch)!.AsObject(), whole: ["budgets", "answer"]);
+        world.Save();
+        Assert.Equal(expected.Order(StringComparer.Ordinal), Changed(before, Plan(world)));
+    }
+
+    [Fact]
+    public void Every_stage_is_planned_in_its_order()
+    {
+        using TinyWorld world = TinyWorld.WithEveryStage();
+        Assert.Equal(StageNames.All, Plan(world).Stages.Select(s => s.Stage));
+    }
+
+    [Theory]
+    [InlineData("test.jsonl", StageNames.Resolve, StageNames.Evaluate, StageNames.Bundle)]
+    [InlineData("mixed.jsonl", StageNames.Resolve, StageNames.Evaluate, StageNames.Bundle)]
+    [InlineData("modes.jsonl", StageNames.Resolve, StageNames.Switcher, StageNames.Export, StageNames.Evaluate, StageNames.Bundle)]
+    public void New_data_changes_the_keys_of_the_stages_that_read_it(string file, params string[] expected)
+    {
+        using TinyWorld world = TinyWorld.WithEveryStage();
+        CompilePlan before = Plan(world);
+        File.AppendAllText(Path.Combine(world.Project, file), File.ReadLines(Path.Combine(world.Project, file)).First() + "\n");
+        Assert.Equal(expected.Order(StringComparer.Ordinal), Changed(before, Plan(world)));
+    }
+
+    [Fact]
+    public void A_changed_grading_script_trains_and_measures_again()
+    {
+        using TinyWorld world = TinyWorld.WithEveryStage();
+        File.WriteAllText(Path.Combine(world.Project, "grade.sh"), "exit 0");
+        world.Manifest["grader"] = JsonNode.Parse("""{ "command": ["sh", "grade.sh"] }""");
+        world.Save();
+        CompilePlan before = Plan(world);
+        File.WriteAllText(Path.Combine(world.Project, "grade.sh"), "exit 1");
+        Assert.Equal([StageNames.Budget, StageNames.Bundle, StageNames.Evaluate, StageNames.Export, StageNames.Verifier], Changed(before, Plan(world)));
+    }
+
     [Fact]
     public void Renaming_an_adapter_trains_nothing()
     {
@@ -104,17 +176,18 @@ public sealed class PlanTests : IDisposable
         return after.Stages.Where(s => !known.Contains(s.Key.ToString())).Select(s => s.Stage).Order(StringComparer.Ordinal);
     }
 
-    private static void Merge(JsonObject target, JsonObject patch)
+    private static void Merge(JsonObject target, JsonObject patch, string[]? whole = null)
     {
+        whole ??= ["budgets", "evaluation"];
         foreach ((string name, JsonNode? value) in patch)
         {
             if (value is null)
             {
                 target.Remove(name);
             }
-            else if (value is JsonObject inner && name is not ("budgets" or "evaluation") && target[name] is JsonObject existing)
+            else if (value is JsonObject inner && !whole.Contains(name) && target[name] is JsonObject existing)
             {
-                Merge(existing, inner);
+                Merge(existing, inner, whole);
             }
             else
             {

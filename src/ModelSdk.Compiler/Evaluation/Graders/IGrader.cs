@@ -6,7 +6,7 @@ namespace ModelSdk.Compiler.Evaluation.Graders;
 internal interface IGrader
 {
     /// <summary>Scores answers.</summary>
-    /// <param name="answers">Any number of answers, each with an id of its own.</param>
+    /// <param name="answers">Any number of answers.</param>
     /// <param name="cancellationToken">Stops a program that grades.</param>
     /// <returns>A score from 0 to 1 for each answer, in their order.</returns>
     /// <exception cref="CompilerException">MDL3030: the manifest's program failed.</exception>

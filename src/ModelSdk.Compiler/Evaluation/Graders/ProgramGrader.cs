@@ -1,5 +1,6 @@
 using System.ComponentModel;
 using System.Diagnostics;
+using System.Globalization;
 using System.Text;
 using System.Text.Json;
 using ModelSdk.Manifest;
@@ -23,7 +24,8 @@ internal sealed class ProgramGrader(GraderSettings settings, string folder, Func
 
     /// <inheritdoc/>
     public IReadOnlyList<double> Grade(IReadOnlyList<GradedAnswer> answers, CancellationToken cancellationToken) =>
-        answers.Count == 0 ? [] : GradeAsync(answers, cancellationToken).GetAwaiter().GetResult();
+        // Several answers to one question have one id; the program gets one that tells them apart.
+        answers.Count == 0 ? [] : GradeAsync([.. answers.Select((a, i) => a with { Id = string.Create(CultureInfo.InvariantCulture, $"{a.Id}.{i}") })], cancellationToken).GetAwaiter().GetResult();
 
     private async Task<IReadOnlyList<double>> GradeAsync(IReadOnlyList<GradedAnswer> answers, CancellationToken cancellationToken)
     {
