@@ -30,7 +30,7 @@ public sealed class CommandLineTests(CompiledTiny compiled)
         (int exitCode, string output, _) = await RunAsync("plan", compiled.World.ManifestPath, "--store", compiled.World.Store, "--json", "-");
         Assert.Equal(0, exitCode);
         JsonNode plan = JsonNode.Parse(output)!;
-        Assert.Equal(StageNames.All, plan["stages"]!.AsArray().Select(s => s!["name"]!.GetValue<string>()));
+        Assert.Equal(TinyWorld.Stages, plan["stages"]!.AsArray().Select(s => s!["name"]!.GetValue<string>()));
         Assert.All(plan["stages"]!.AsArray(), s => Assert.True(s!["cached"]!.GetValue<bool>()));
         Assert.Equal(0, plan["seconds"]!.GetValue<double>());
 
@@ -138,7 +138,7 @@ public sealed class CommandLineTests(CompiledTiny compiled)
         Directory.CreateDirectory(other);
         (int exitCode, _, string errors) = await RunAsync("clean", world.ManifestPath, "--store", world.Store);
         Assert.True(exitCode == 0, errors);
-        Assert.Equal([other], StageNames.All.SelectMany(s => Directory.GetDirectories(Path.Combine(world.Store, s))));
+        Assert.Equal([other], TinyWorld.Stages.SelectMany(s => Directory.GetDirectories(Path.Combine(world.Store, s))));
         Assert.Equal(0, (await RunAsync("clean", world.ManifestPath, "--store", world.Store)).ExitCode);
     }
 

@@ -10,14 +10,12 @@ namespace ModelSdk.Compiler.Tests.Compile;
 public sealed class CompilationTests(CompiledTiny compiled)
 {
     // The tiny world forces no budgets and has neither switcher nor verifier.
-    private static readonly string[] s_stages = [StageNames.Resolve, StageNames.Quantize, StageNames.Sft, StageNames.Export, StageNames.Evaluate, StageNames.Bundle];
-
     private static CancellationToken Token => TestContext.Current.CancellationToken;
 
     [Fact]
     public void A_compile_from_an_empty_store_makes_every_stage_and_a_sound_bundle()
     {
-        Assert.Equal(s_stages, compiled.Result.Stages.Select(s => s.Name));
+        Assert.Equal(TinyWorld.Stages, compiled.Result.Stages.Select(s => s.Name));
         Assert.All(compiled.Result.Stages, stage => Assert.False(stage.Cached));
         BundleManifest bundle = BundleManifest.Read(compiled.World.Output);
         BundleVerifier.Verify(compiled.World.Output, bundle, cancellationToken: Token);
@@ -35,7 +33,7 @@ public sealed class CompilationTests(CompiledTiny compiled)
     {
         JsonObject report = JsonNode.Parse(compiled.Result.Report!.ToJsonString())!.AsObject();
         Assert.True(File.Exists(Path.Combine(compiled.World.Output, "report.json")));
-        Assert.Equal(s_stages, report["stages"]!.AsArray().Select(s => s!["name"]!.GetValue<string>()));
+        Assert.Equal(TinyWorld.Stages, report["stages"]!.AsArray().Select(s => s!["name"]!.GetValue<string>()));
         Assert.All(report["stages"]!.AsArray(), stage =>
         {
             Assert.True(stage!["seconds"]!.GetValue<double>() > 0);
@@ -143,7 +141,7 @@ public sealed class CompilationTests(CompiledTiny compiled)
     public async Task Stopping_after_each_stage_gives_the_same_bundle()
     {
         using TinyWorld world = compiled.Copy();
-        foreach (string stage in s_stages.SkipLast(1))
+        foreach (string stage in TinyWorld.Stages.SkipLast(1))
         {
             CompileResult part = await CompileAsync(world, output: null, through: stage);
             Assert.Equal(stage, part.Stages[^1].Name);

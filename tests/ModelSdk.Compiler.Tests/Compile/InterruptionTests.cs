@@ -9,7 +9,7 @@ public sealed class InterruptionTests(CompiledTiny compiled)
     public async Task Killed_in_every_stage_in_turn_it_still_gives_the_same_digest()
     {
         using TinyWorld world = new();
-        foreach (string stage in StageNames.All)
+        foreach (string stage in TinyWorld.Stages)
         {
             using ModelcProcess modelc = Compile(world);
             Assert.NotNull(await modelc.ReadUntilAsync(m => ModelcProcess.IsStage(m, stage, "started")));
@@ -73,7 +73,7 @@ public sealed class InterruptionTests(CompiledTiny compiled)
         (int ExitCode, IReadOnlyList<JsonElement> Events)[] both = await Task.WhenAll(first.FinishAsync(), second.FinishAsync());
         Assert.All(both, run => Assert.Equal(0, run.ExitCode));
         Assert.All(both, run => Assert.Equal(compiled.Digest, ModelcProcess.Text(run.Events.Single(e => ModelcProcess.Text(e, "kind") == "bundle"), "digest")));
-        foreach (string stage in StageNames.All)
+        foreach (string stage in TinyWorld.Stages)
         {
             int made = both.Sum(run => run.Events.Count(e => ModelcProcess.IsStage(e, stage, "finished") && !e.GetProperty("cached").GetBoolean()));
             Assert.Equal(1, made);
