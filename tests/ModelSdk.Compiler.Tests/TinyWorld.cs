@@ -40,7 +40,7 @@ internal sealed class TinyWorld : IDisposable
         """)!.AsObject();
 
     /// <summary>The stages that this world's manifest has; those of <see cref="WithEveryStage"/> are all.</summary>
-    public static IReadOnlyList<string> Stages { get; } = [StageNames.Resolve, StageNames.Quantize, StageNames.Sft, StageNames.Export, StageNames.Evaluate, StageNames.Bundle];
+    public static IReadOnlyList<string> Stages { get; } = ["resolve", "quantize", "sft", "export", "evaluate", "bundle"];
 
     /// <summary>
     /// The same with every stage: budget forcing, switcher, verifier, and all that is measured of them. The adapter learns to answer 0 or 1 after
