@@ -47,7 +47,9 @@ internal sealed record Examined(int Question, int Sample, BatchSequence Sequence
 /// <param name="cancellationToken">Ends an examination.</param>
 internal sealed class Examiner(ReasoningModel model, PromptEncoder encoder, IGrader grader, CancellationToken cancellationToken) : IDisposable
 {
-    private readonly Dictionary<(string Mode, bool Verified), BatchDecoder> _decoders = [];
+    // One at a time: the caches of a decoder hold keys and values of all its rows.
+    private BatchDecoder? _decoder;
+    private (string Mode, bool Verified) _decodes;
 
     /// <summary>The model.</summary>
     public ReasoningModel Model => model;
@@ -86,21 +88,18 @@ internal sealed class Examiner(ReasoningModel model, PromptEncoder encoder, IGra
         ];
     }
 
-    public void Dispose()
-    {
-        foreach (BatchDecoder decoder in _decoders.Values)
-        {
-            decoder.Dispose();
-        }
-    }
+    public void Dispose() => _decoder?.Dispose();
 
     private BatchDecoder Decoder(string mode, bool verified)
     {
-        if (!_decoders.TryGetValue((mode, verified), out BatchDecoder? decoder))
+        if (_decoder is null || _decodes != (mode, verified))
         {
-            _decoders[(mode, verified)] = decoder = model.Loaded.Batch(model.Loaded.Sessions.IndexOf(mode), BatchDecoder.DefaultRows, Environment.ProcessorCount, verified);
+            _decoder?.Dispose();
+            _decoder = null;
+            _decoder = model.Loaded.Batch(model.Loaded.Sessions.IndexOf(mode), BatchDecoder.DefaultRows, Environment.ProcessorCount, verified);
+            _decodes = (mode, verified);
         }
 
-        return decoder;
+        return _decoder;
     }
 }

@@ -142,7 +142,7 @@ public sealed class CommandLineTests(CompiledTiny compiled)
         Assert.Equal(0, (await RunAsync("clean", world.ManifestPath, "--store", world.Store)).ExitCode);
     }
 
-    private static async Task<(int ExitCode, string Output, string Errors)> RunAsync(params string[] arguments)
+    internal static async Task<(int ExitCode, string Output, string Errors)> RunAsync(params string[] arguments)
     {
         ProcessStartInfo start = new("dotnet") { RedirectStandardOutput = true, RedirectStandardError = true, StandardOutputEncoding = System.Text.Encoding.UTF8, StandardErrorEncoding = System.Text.Encoding.UTF8 };
         foreach (string argument in (string[])["exec", Path.Combine(AppContext.BaseDirectory, "modelc.dll"), .. arguments])

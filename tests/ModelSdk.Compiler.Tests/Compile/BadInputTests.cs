@@ -116,6 +116,93 @@ public sealed class BadInputTests : IDisposable
         }
     }
 
+    public static TheoryData<string, string, string, string> BadData => new()
+    {
+        { "budget.jsonl", "{\"messages\":", DiagnosticCodes.DataLineInvalid, "malformed" },
+        { "budget.jsonl", """{"messages":[{"role":"user","content":"1?"}]}""", DiagnosticCodes.DataLineInvalid, "answer" },
+        { "budget.jsonl", """{"messages":[{"role":"user","content":"1?"}],"answer":"one"}""", DiagnosticCodes.DataLineInvalid, "integer" },
+        { "budget.jsonl", """{"messages":[{"role":"assistant","content":"1"}],"answer":"1"}""", DiagnosticCodes.DataLineInvalid, "user" },
+        { "verifier.jsonl", "{\"messages\":", DiagnosticCodes.DataLineInvalid, "malformed" },
+        { "verifier.jsonl", """{"messages":[{"role":"user","content":"1?"}]}""", DiagnosticCodes.DataLineInvalid, "answer" },
+        { "modes.jsonl", "[]", DiagnosticCodes.DataLineInvalid, "malformed" },
+        { "modes.jsonl", """{"messages":[{"role":"user","content":"1?"}]}""", DiagnosticCodes.DataLineInvalid, "mode" },
+        { "modes.jsonl", """{"messages":[{"role":"user","content":"1?"}],"mode":"poetry"}""", DiagnosticCodes.DataLineInvalid, "poetry" },
+        { "mixed.jsonl", """{"messages":[{"role":"user","content":"1?"}],"answer":"1"}""", DiagnosticCodes.DataLineInvalid, "mode" },
+        { "mixed.jsonl", """{"messages":[{"role":"user","content":"1?"}],"answer":"1","mode":"poetry"}""", DiagnosticCodes.DataLineInvalid, "poetry" },
+        { "mixed.jsonl", """{"messages":[{"role":"user","content":"1?"}],"mode":"base"}""", DiagnosticCodes.DataLineInvalid, "answer" },
+        { "votes.jsonl", """{"messages":[{"role":"user","content":"1?"}]}""", DiagnosticCodes.DataLineInvalid, "answer" },
+        { "votes.jsonl", "nonsense", DiagnosticCodes.DataLineInvalid, "malformed" },
+    };
+
+    [Theory]
+    [MemberData(nameof(BadData))]
+    public async Task A_bad_line_of_any_data_file_is_named(string file, string line, string code, string says)
+    {
+        using TinyWorld world = EveryFile();
+        string path = Path.Combine(world.Project, file);
+        List<string> lines = [.. File.ReadAllLines(path)];
+        lines[2] = line;
+        File.WriteAllLines(path, lines);
+        CompilerDiagnostic error = Assert.Single(await DiagnosticsAsync(world));
+        Assert.Equal((DiagnosticLevel.Error, code, path, 3), (error.Level, error.Code, error.File, error.Line));
+        Assert.Contains(says, error.Message, StringComparison.Ordinal);
+        Assert.False(Directory.Exists(Path.Combine(world.Store, StageNames.Resolve)));
+    }
+
+    [Theory]
+    [InlineData("train.jsonl")]
+    [InlineData("test.jsonl")]
+    [InlineData("budget.jsonl")]
+    [InlineData("verifier.jsonl")]
+    [InlineData("modes.jsonl")]
+    [InlineData("mixed.jsonl")]
+    [InlineData("votes.jsonl")]
+    public async Task A_data_file_without_examples_is_named(string file)
+    {
+        using TinyWorld world = EveryFile();
+        string path = Path.Combine(world.Project, file);
+        File.WriteAllText(path, "\n\n");
+        CompilerDiagnostic error = Assert.Single(await DiagnosticsAsync(world));
+        Assert.Equal((DiagnosticLevel.Error, DiagnosticCodes.DataEmpty, path), (error.Level, error.Code, error.File));
+    }
+
+    [Theory]
+    [InlineData("verifier.jsonl")]
+    [InlineData("mixed.jsonl")]
+    [InlineData("votes.jsonl")]
+    public async Task A_question_that_does_not_fit_the_context_is_named(string file)
+    {
+        using TinyWorld world = EveryFile();
+        string path = Path.Combine(world.Project, file);
+        File.AppendAllText(path, $$"""{"messages":[{"role":"user","content":"{{new string('x', 200)}}"}],"answer":"1","mode":"base"}""");
+        CompilerDiagnostic error = Assert.Single(await DiagnosticsAsync(world));
+        Assert.Equal((DiagnosticCodes.ExampleTooLong, path, File.ReadLines(path).Count()), (error.Code, error.File, error.Line));
+    }
+
+    [Fact]
+    public async Task With_a_grader_any_answer_may_be_expected()
+    {
+        using TinyWorld world = EveryFile();
+        world.Manifest["grader"] = JsonNode.Parse("""{ "command": ["grade"] }""");
+        world.Save();
+        File.AppendAllText(Path.Combine(world.Project, "budget.jsonl"), """{"messages":[{"role":"user","content":"1?"}],"answer":"any number"}""");
+        Assert.Empty(await DiagnosticsAsync(world));
+    }
+
+    // Every file that a manifest can name is one of its own.
+    private static TinyWorld EveryFile()
+    {
+        TinyWorld world = TinyWorld.WithEveryStage();
+        world.WriteCoins("budget.jsonl", 100, 8, withTrace: false);
+        world.WriteCoins("verifier.jsonl", 200, 8, withTrace: false);
+        world.WriteCoins("votes.jsonl", 300, 8, withTrace: false);
+        world.Manifest["adapters"]!["sums"]!["budget"]!["data"] = "budget.jsonl";
+        world.Manifest["adapters"]!["sums"]!["verifier"]!["data"] = "verifier.jsonl";
+        world.Manifest["evaluation"]!["streamData"] = "votes.jsonl";
+        world.Save();
+        return world;
+    }
+
     private async Task<CompilerDiagnostic> OnlyErrorAsync()
     {
         CompilerDiagnostic error = Assert.Single(await DiagnosticsAsync());
@@ -123,10 +210,12 @@ public sealed class BadInputTests : IDisposable
         return error;
     }
 
-    private async Task<IReadOnlyList<CompilerDiagnostic>> DiagnosticsAsync()
+    private Task<IReadOnlyList<CompilerDiagnostic>> DiagnosticsAsync() => DiagnosticsAsync(_world);
+
+    private static async Task<IReadOnlyList<CompilerDiagnostic>> DiagnosticsAsync(TinyWorld world)
     {
         CompilerLog log = CompilerLog.Silent();
-        CompileRequest request = new(_world.ManifestPath, new ArtifactStore(_world.Store)) { Through = StageNames.Resolve };
+        CompileRequest request = new(world.ManifestPath, new ArtifactStore(world.Store)) { Through = StageNames.Resolve };
         await CommandLine.GuardAsync(log, exitWithStandardInput: false, token => Compilation.RunAsync(request, log, token));
         return log.Diagnostics;
     }

@@ -4,6 +4,7 @@ using ModelSdk.Compiler.Evaluation;
 using ModelSdk.Compiler.Logging;
 using ModelSdk.Compiler.Stages;
 using ModelSdk.Compiler.Store;
+using ModelSdk.Compiler.Tests.Commands;
 using ModelSdk.Manifest;
 using ModelSdk.Runtime;
 using ModelSdk.Runtime.Bundles;
@@ -106,6 +107,30 @@ public sealed class EveryStageTests(CompiledEveryStage compiled) : IClassFixture
 
             Assert.Equal(results.EarlyStopping.Single(e => e.Policy == name).MeanTokens, tokens / (2.0 * questions.Count), 4);
         }
+    }
+
+    [Fact]
+    public async Task Eval_measures_what_the_compile_measured()
+    {
+        string[] common = ["--max-tokens", "12", "--json", "-"];
+        JsonNode output = await EvalAsync("test.jsonl", [.. common, "--mode", "sums", "--hard-budgets", "8,4", "--streams", "1,2,4", "--seeds", "2", "--temperature", "1"]);
+        EvaluationResults results = compiled.Evaluation();
+        Assert.Equal(results.Adapters["sums"].Budget!.Accuracy, output["evaluation"]!["sums"]!["accuracy"]!.GetValue<double>());
+        Assert.Null(output["evaluation"]!["base"]);
+        Assert.Equal(results.HardBudgets.Select(h => h.BudgetForced!.MeanTokens), output["hardBudgets"]!.AsArray().Select(h => h!["result"]!["meanTokens"]!.GetValue<double>()));
+        Assert.Equal(results.Parallel.Select(p => p.Weighted!.Value), output["parallel"]!.AsArray().Select(p => p!["weighted"]!.GetValue<double>()));
+        Assert.Equal(results.Verifiers[0].Auc, output["verifiers"]![0]!["auc"]!.GetValue<double>());
+        Assert.Equal(results.EarlyStopping.Select(e => e.MeanTokens), output["earlyStopping"]!.AsArray().Select(e => e!["meanTokens"]!.GetValue<double>()));
+
+        output = await EvalAsync("test.jsonl", [.. common, "--mode", "sums", "--budget", "10", "--seeds", "2"]);
+        StatedBudgetResult stated = results.Adapters["sums"].BudgetStated!;
+        Assert.Equal(stated.BudgetForced!.WithinBudget, output["evaluation"]!["sums"]!["withinBudget"]!.GetValue<double>());
+        Assert.Equal(stated.Sampled.BudgetForced!.Accuracies, output["evaluation"]!["sums"]!["sampled"]!["accuracies"]!.AsArray().Select(a => a!.GetValue<double>()));
+
+        output = await EvalAsync("mixed.jsonl", common);
+        Assert.Equal(["base", "sums", "auto"], output["evaluation"]!.AsObject().Select(p => p.Key));
+        Assert.Equal(results.Switcher!.At(0.5).Accuracy, output["evaluation"]!["auto"]!["accuracy"]!.GetValue<double>());
+        Assert.Equal(results.Switcher.Auc, output["switcher"]!["auc"]!.GetValue<double>());
     }
 
     [Fact]
@@ -287,6 +312,13 @@ public sealed class EveryStageTests(CompiledEveryStage compiled) : IClassFixture
         ModelSdkException error = await Assert.ThrowsAnyAsync<ModelSdkException>(() => CompilationTests.CompileAsync(world, output: null));
         Assert.Equal(DiagnosticCodes.LossNotFinite, error.Code);
         Assert.Contains("step 1 of 40", error.Message, StringComparison.Ordinal);
+    }
+
+    private async Task<JsonNode> EvalAsync(string data, string[] options)
+    {
+        (int exitCode, string output, string errors) = await CommandLineTests.RunAsync(["eval", compiled.World.Output, "--data", Path.Combine(compiled.World.Project, data), .. options]);
+        Assert.True(exitCode == 0, errors);
+        return JsonNode.Parse(output)!;
     }
 
     private static ModelcProcess Start(TinyWorld world) =>
