@@ -14,6 +14,7 @@ public sealed class CommandLineTests(CompiledTiny compiled)
     [InlineData("compile")]
     [InlineData("compile m.model.json --through nowhere")]
     [InlineData("compile m.model.json --log json --json -")]
+    [InlineData("compile m.model.json --since yesterday")]
     [InlineData("run bundle")]
     [InlineData("run bundle --prompt x --max-tokens 0")]
     [InlineData("paint m.model.json")]
