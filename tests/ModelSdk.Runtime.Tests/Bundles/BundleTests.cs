@@ -142,6 +142,49 @@ public sealed class BundleTests : IDisposable
     }
 
     [Fact]
+    public void Heads_that_contradict_the_bundle_are_refused()
+    {
+        BundleManifest plain = BundleManifest.Read(_bundle);
+        foreach (string file in (string[])["prefill.onnx", "v.onnx", "v.bin"])
+            File.WriteAllText(Path.Combine(_bundle, file), "");
+        BundleSwitcher switcher = new("prefill.onnx", ["base", "arithmetic"], 128, 0.5, 0.5);
+        BundleAdapter adapter = plain.Adapters[0];
+        string[] files = [.. plain.Files.Keys, "prefill.onnx", "v.onnx", "v.bin"];
+        BundleManifest good = plain with
+        {
+            Switcher = switcher,
+            DefaultMode = BundleManifest.AutoMode,
+            Adapters = [adapter with { Verifier = new BundleVerifierHead("v.onnx", "v.bin", "Right?") }],
+            Budgets = [new BundleBudget("vote", 64, 8)],
+        };
+        BundleManifest written = good.Seal(_bundle, files);
+        written.Write(_bundle);
+        Assert.Equal(written.ToJson(), BundleManifest.Read(_bundle).ToJson());
+
+        foreach ((BundleManifest wrong, string named) in ((BundleManifest, string)[])
+        [
+            (plain with { DefaultMode = BundleManifest.AutoMode }, "no switcher"),
+            (good with { Switcher = switcher with { Modes = ["arithmetic", "base"] } }, "arithmetic, base"),
+            (good with { Switcher = switcher with { Modes = ["base"] } }, "[base]"),
+            (good with { Switcher = switcher with { Chunk = 0 } }, "chunk"),
+            (good with { Switcher = switcher with { Smoothing = 0 } }, "smoothing"),
+            (good with { Switcher = switcher with { Smoothing = 1.01 } }, "smoothing"),
+            (good with { Switcher = switcher with { Threshold = 1.5 } }, "threshold"),
+            (good with { Switcher = switcher with { Graph = "elsewhere.onnx" } }, "elsewhere.onnx"),
+            (good with { Adapters = [adapter with { Verifier = new BundleVerifierHead("v.onnx", "v.bin", "") }] }, "prompt"),
+            (good with { Adapters = [adapter with { Verifier = new BundleVerifierHead("w.onnx", "v.bin", "?") }] }, "w.onnx"),
+            (good with { Adapters = [adapter with { Verifier = new BundleVerifierHead("v.onnx", "w.bin", "?") }] }, "w.bin"),
+            (good with { Adapters = [adapter with { Name = BundleManifest.AutoMode }], Switcher = switcher with { Modes = ["base", "auto"] } }, "auto"),
+            (good with { Budgets = [new BundleBudget("vote", 64, 0)] }, "vote"),
+        ])
+        {
+            BundleException error = Assert.Throws<BundleException>(() => wrong.Seal(_bundle, files));
+            Assert.Equal("MDL5102", error.Code);
+            Assert.Contains(named, error.Message, StringComparison.Ordinal);
+        }
+    }
+
+    [Fact]
     public async Task Checking_once_trusts_files_that_did_not_change()
     {
         // The only test that writes notes.
