@@ -19,7 +19,7 @@ public sealed record VotingOptions
     /// When to end the vote early: running streams stop and waiting ones never start. 0 (default) = never; 1 = only when the remaining streams
     /// cannot change the winner, whatever they say; a value between = also when the leading answer is the true leader with more than this
     /// posterior probability (<see cref="Voting.DecidedRule"/>; Adaptive-Consistency, arXiv 2305.11860, which uses 0.95 on plain
-    /// counts; weights are smaller than counts, and 0.85 to 0.9 lost nothing on the sample). Saves most with a <see cref="Concurrency"/> below the streams.
+    /// counts; weights are smaller than counts, so 0.85 to 0.9 ends a vote about as early. The report's earlyStopping shows what each costs). Saves most with a <see cref="Concurrency"/> below the streams.
     /// </summary>
     public double StopWhenDecided { get; init; }
 
@@ -31,9 +31,8 @@ public sealed record VotingOptions
     public double? DropBelow { get; init; }
 
     /// <summary>
-    /// Tokens of the sliding window of <see cref="DropBelow"/>; a shorter stream is never dropped. Default 1, for short and terse traces, in which a single
-    /// unlikely token tells most: on the sample a window of 1 at 0.1 drops a tenth of the tokens at no loss, wider ones lose accuracy before they drop as
-    /// much. DeepConf takes 2048 on traces of tens of thousands.
+    /// Tokens of the sliding window of <see cref="DropBelow"/>; a shorter stream is never dropped. Default 1, for short and terse traces, in which a
+    /// single unlikely token tells most and a mean over many hides it; the report's earlyStopping shows what it costs. DeepConf takes 2048 on traces of tens of thousands.
     /// </summary>
     public int DropWindow { get; init; } = 1;
 
