@@ -15,25 +15,25 @@ internal static class BudgetStudyCommand
         int Number(string name, int otherwise) => option(name) is { } text ? int.Parse(text, CultureInfo.InvariantCulture) : otherwise;
         double Real(string name, double otherwise) => option(name) is { } text ? double.Parse(text, CultureInfo.InvariantCulture) : otherwise;
         int[] Numbers(string name, string otherwise) => [.. (option(name) ?? otherwise).Split(',').Select(n => int.Parse(n, CultureInfo.InvariantCulture))];
-        using var study = new BudgetStudy(sample, option("--work") ?? Path.Combine("artifacts", "budget"), Number("--examples", 400), Console.WriteLine);
+        using var study = new BudgetStudy(sample, option("--work") ?? Path.Combine("artifacts", "budget"), Number("--examples", 500), Console.WriteLine);
         var adapter = new AdapterSettings
         {
             Name = "arithmetic",
             Masked = option("--mask") != "off",
-            Sft = new SftSettings { Steps = Number("--sft-steps", 100), Epochs = null, BatchSize = 48, LearningRate = 0.003 },
+            Sft = new SftSettings { Steps = Number("--sft-steps", 160), Epochs = null, BatchSize = 48, LearningRate = 0.003 },
             Budget = new BudgetForcingSettings
             {
                 Data = option("--data") ?? "data/budget.jsonl",
-                Steps = Number("--steps", 40),
+                Steps = Number("--steps", 120),
                 Prompts = Number("--prompts", 16),
                 Samples = Number("--samples", 8),
                 Temperature = Real("--temperature", 1.0),
-                LearningRate = Real("--lr", 0.001),
+                LearningRate = Real("--lr", 0.0003),
                 Warmup = Real("--warmup", 0.05),
                 Budgets = new EquatableArray<int>(Numbers("--budgets", "96,112,128,160")),
-                StatedShare = Real("--stated", 0.7),
+                StatedShare = Real("--stated", 0.5),
                 Margin = Real("--margin", 0.25),
-                Kl = Real("--kl", 0.001),
+                Kl = Real("--kl", 0.005),
                 KlReference = option("--kl-reference") == "base" ? KlReference.Base : KlReference.Sft,
                 ClipHigh = option("--clip-high") is { } high ? double.Parse(high, CultureInfo.InvariantCulture) : null,
                 Advantage = option("--advantage") == "batch" ? AdvantageScale.Batch : AdvantageScale.Group,
