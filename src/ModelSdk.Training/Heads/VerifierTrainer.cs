@@ -115,7 +115,7 @@ public static class VerifierTrainer
             var (weight, bias) = scale.Fold(Transformer.Values(w), Transformer.Values(b));
             var head = new VerifierHead(weight, bias[0], checking is null ? null : checking.ToAdapter(adapter.InvocationTokens) with { BaseModel = adapter.BaseModel });
             var features = options.Lora ? Measured(held) : [.. held.Select(i => constant[i])];
-            var logits = features.Select(f => f.Zip(head.W).Sum(p => (double)p.First * p.Second) + head.Bias).ToArray();
+            var logits = features.Select(f => Logit(head, f)).ToArray();
             var loss = held.Zip(logits).Average(p => Math.Max(p.Second, 0) - (answers[p.First].Right ? p.Second : 0) + Math.Log(1 + Math.Exp(-Math.Abs(p.Second))));
             heldLosses.Add(loss);
             if (loss < bestLoss)
@@ -124,6 +124,39 @@ public static class VerifierTrainer
             }
         }
     }
+
+    /// <summary>A head's logits of P(right).</summary>
+    /// <param name="config">Shape of the base.</param>
+    /// <param name="read">Weights of the base by Hugging Face name.</param>
+    /// <param name="adapter">The adapter that gave the answers.</param>
+    /// <param name="data">Questions and answers.</param>
+    /// <param name="head">The head.</param>
+    /// <param name="compute">Type and device; null: <see cref="ComputeOptions.Fastest"/>.</param>
+    /// <param name="cancellation">Checked between batches.</param>
+    /// <returns>One for each answer, question by question.</returns>
+    public static double[] Score(TransformerConfig config, Func<string, float[]> read, LoraAdapter adapter, VerifierData data, VerifierHead head, ComputeOptions? compute = null, CancellationToken cancellation = default)
+    {
+        using var gradients = no_grad();
+        using var outer = NewDisposeScope();
+        using var model = Transformer.Load(config, read, trainable: false, compute);
+        using var answering = LoraModule.From(model, adapter);
+        using var checking = LoraModule.From(model, head.Lora ?? adapter);
+        using var streams = new StreamCache(model, answering.ComputeWeights(), data, limitBytes: 0, cancellation);
+        var weights = checking.ComputeWeights();
+        int[] prompt = [.. data.VerificationPrompt];
+        var logits = new List<double>();
+        foreach (var chunk in Enumerable.Range(0, data.Questions.Sum(q => q.Samples.Count)).Chunk(RowsAtOnce))
+        {
+            using var scope = NewDisposeScope();
+            cancellation.ThrowIfCancellationRequested();
+            var hidden = model.FinalNorm(MaskedForward.Hidden(model, weights, [.. chunk.Select(_ => prompt)], streams.Get(chunk)).select(1, prompt.Length - 1));
+            logits.AddRange(Transformer.Values(hidden).Chunk(config.HiddenSize).Select(f => Logit(head, f)));
+        }
+
+        return [.. logits];
+    }
+
+    private static double Logit(VerifierHead head, float[] features) => features.Zip(head.W).Sum(p => (double)p.First * p.Second) + head.Bias;
 
     private static (int[] Training, int[] Held) Split((int Question, bool Right)[] answers, int questions, VerifierOptions options)
     {
