@@ -36,6 +36,13 @@ public sealed record VerifierSettings
     /// </summary>
     public bool Lora { get; init; }
 
+    /// <summary>
+    /// Whether the linear layer also reads how sure the adapter was of its own tokens: the least and the mean log
+    /// probability of the answer's tokens at temperature 1 (ours; costs nothing). Default false: the hidden state alone
+    /// (paper 5).
+    /// </summary>
+    public bool Confidence { get; init; }
+
     /// <summary>Optimizer steps, from 1. Default 300 (ours).</summary>
     public int Steps { get; init; } = 300;
 

@@ -37,7 +37,7 @@ internal sealed class LoadedBundle : IDisposable
     /// <summary>The verifier of a mode's answers; null when it has none. Its graph is loaded when it is first asked for.</summary>
     /// <param name="mode">Index of the mode.</param>
     public AnswerVerifier? Verifier(int mode) =>
-        mode > 0 && _verifierTokens[mode - 1] is int[] tokens ? new AnswerVerifier(Sessions.Verifier(mode)!, tokens) : null;
+        mode > 0 && _verifierTokens[mode - 1] is int[] tokens ? new AnswerVerifier(Sessions.Verifier(mode)!, tokens, Bundle.Adapters[mode - 1].Verifier!.Confidence) : null;
 
     /// <summary>Tokens of the verification prompt of a mode; 0 when it has no verifier.</summary>
     /// <param name="mode">Index of the mode.</param>

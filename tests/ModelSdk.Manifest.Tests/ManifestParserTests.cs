@@ -67,6 +67,7 @@ public class ManifestParserTests
                     Holdout = 0.1,
                     Prompt = "Right?\n",
                     Lora = true,
+                    Confidence = true,
                     Steps = 50,
                     BatchSize = 32,
                     LearningRate = 1e-2,

@@ -58,7 +58,7 @@ public class RoundTripTests
 
     private static readonly Gen<VerifierSettings> Verifier = Gen.Select(
         Gen.Select(File, Gen.Int[2, int.MaxValue], Gen.Int[1, 1024], Heat, Gen.Double[1e-6, 0.999]),
-        Gen.Select(OneOf(VerifierSettings.DefaultPrompt, "?", "\u0007\n\"数\"😀"), Gen.Bool, Steps, Gen.Int[1, 65536], Above),
+        Gen.Select(OneOf(VerifierSettings.DefaultPrompt, "?", "\u0007\n\"数\"😀"), Gen.Bool, Gen.Bool, Steps, Gen.Int[1, 65536], Above),
         (a, b) => new VerifierSettings
         {
             Data = a.Item1,
@@ -68,9 +68,10 @@ public class RoundTripTests
             Holdout = a.Item5,
             Prompt = b.Item1,
             Lora = b.Item2,
-            Steps = b.Item3,
-            BatchSize = b.Item4,
-            LearningRate = b.Item5,
+            Confidence = b.Item3,
+            Steps = b.Item4,
+            BatchSize = b.Item5,
+            LearningRate = b.Item6,
         });
 
     private static readonly Gen<SwitcherSettings> Switcher = Gen.Select(

@@ -116,6 +116,7 @@ public class SchemaTests
             ["verifier/holdout"] = verifier.Holdout,
             ["verifier/prompt"] = verifier.Prompt,
             ["verifier/lora"] = verifier.Lora,
+            ["verifier/confidence"] = verifier.Confidence,
             ["verifier/steps"] = verifier.Steps,
             ["verifier/batchSize"] = verifier.BatchSize,
             ["verifier/learningRate"] = verifier.LearningRate,

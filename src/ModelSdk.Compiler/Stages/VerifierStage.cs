@@ -21,7 +21,7 @@ namespace ModelSdk.Compiler.Stages;
 /// </summary>
 internal static class VerifierStage
 {
-    private const int Version = 1;
+    private const int Version = 2;
     private const int DefaultMaxTokens = 512; // as budget forcing, where the adapter has none
 
     public static StageKey Key(CompileInputs inputs, AdapterSettings adapter, StageKey trained)
@@ -42,6 +42,7 @@ internal static class VerifierStage
             .Add("holdout", verifier.Holdout)
             .Add("prompt", verifier.Prompt)
             .Add("lora", verifier.Lora)
+            .Add("confidence", verifier.Confidence)
             .Add("steps", verifier.Steps)
             .Add("batchSize", verifier.BatchSize)
             .Add("learningRate", verifier.LearningRate)
@@ -100,7 +101,7 @@ internal static class VerifierStage
         IEnumerable<VerifierQuestion> labelled = sequences.Zip(scores)
             .GroupBy(p => p.First.Prompt)
             .OrderBy(g => g.Key)
-            .Select(g => new VerifierQuestion(prompts[g.Key], [.. g.OrderBy(p => p.First.Sample).Select(p => new VerifierSample(Completion(p.First), p.Second >= 0.5))]));
+            .Select(g => new VerifierQuestion(prompts[g.Key], [.. g.OrderBy(p => p.First.Sample).Select(p => new VerifierSample(Completion(p.First), p.Second >= 0.5, p.First.Confidence))]));
 
         // 4. The head.
         progress("encoding answers", 0.62);
@@ -113,6 +114,7 @@ internal static class VerifierStage
             new VerifierOptions
             {
                 Lora = settings.Lora,
+                Confidence = settings.Confidence,
                 Holdout = settings.Holdout,
                 Steps = settings.Steps,
                 BatchSize = settings.BatchSize,

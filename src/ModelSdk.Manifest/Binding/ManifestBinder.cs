@@ -318,6 +318,7 @@ internal sealed class ManifestBinder
             Holdout = verifier.Number("holdout", 0, 1, minExcluded: true, maxExcluded: true) ?? settings.Holdout,
             Prompt = verifier.Text("prompt") ?? settings.Prompt,
             Lora = verifier.Flag("lora", settings.Lora),
+            Confidence = verifier.Flag("confidence", settings.Confidence),
             Steps = verifier.Integer("steps", 1, MaxSteps, "") ?? settings.Steps,
             BatchSize = verifier.Integer("batchSize", 1, 65536, "samples") ?? settings.BatchSize,
             LearningRate = verifier.Number("learningRate", 0, 1, minExcluded: true) ?? settings.LearningRate,

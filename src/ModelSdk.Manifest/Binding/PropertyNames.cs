@@ -34,7 +34,7 @@ internal static class PropertyNames
 
     public static readonly string[] Verifier =
     [
-        "data", "questions", "samples", "temperature", "holdout", "prompt", "lora", "steps", "batchSize", "learningRate",
+        "data", "questions", "samples", "temperature", "holdout", "prompt", "lora", "confidence", "steps", "batchSize", "learningRate",
     ];
 
     public static readonly string[] Switcher =

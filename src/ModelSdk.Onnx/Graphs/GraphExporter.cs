@@ -108,7 +108,7 @@ public static class GraphExporter
         AdapterTensors tensors = AdapterTensors.Write(model, head.Lora ?? adapter, folder, weights);
         TransformerGraph.Build(model, options, $"{name}.verifier", QuantizedModel.WeightsFileName, new GraphParts(tensors, Verifier: head))
             .Write(Path.Combine(folder, graph), ProducerVersion);
-        return new BundleVerifierHead(graph, weights, prompt);
+        return new BundleVerifierHead(graph, weights, prompt, head.Confidence);
     }
 
     /// <summary>

@@ -116,7 +116,18 @@ public sealed record BundleAdapter(string Name, string Graph, string Weights, in
 /// <param name="Graph">Relative path of the graph; its "logits" are [P, 1], the logit of the answer being right.</param>
 /// <param name="Weights">Relative path of the LoRA that it runs: the adapter's, or one of its own. The head itself lies in the graph.</param>
 /// <param name="Prompt">Text appended after the answer, special tokens included.</param>
-public sealed record BundleVerifierHead(string Graph, string Weights, string Prompt);
+/// <param name="Confidence">What the model's own confidence adds to the logit; null when the hidden state decides alone.</param>
+public sealed record BundleVerifierHead(string Graph, string Weights, string Prompt, BundleConfidence? Confidence = null);
+
+/// <summary>Adds the model's own confidence in an answer to the verifier's logit: Least x least log probability of its tokens + Mean x mean log probability, at temperature 1.</summary>
+/// <param name="Least">Weight of the least sure token.</param>
+/// <param name="Mean">Weight of the mean.</param>
+public sealed record BundleConfidence(double Least, double Mean)
+{
+    /// <summary>The sum.</summary>
+    /// <param name="confidence">Of the answer's tokens.</param>
+    public double Logit(Decoding.SequenceConfidence confidence) => (Least * confidence.Least) + (Mean * confidence.Mean);
+}
 
 /// <summary>The switcher (paper, section 3): a head on the running average of the prompt's hidden states.</summary>
 /// <param name="Graph">Relative path of the graph that encodes prompts: the base without its LM head, with the switcher's head.</param>

@@ -164,7 +164,7 @@ internal sealed class BatchDecoder : IDisposable
                         if (Advance(_live[i]))
                             continue;
                         Live live = _live[i];
-                        done(live.Recorder.Sequence(live.Prompt, live.Sample, live.State) with { Score = Judge(live) }, live.Prompt, live.Sample);
+                        done(live.Recorder.Sequence(live.Prompt, live.Sample, live.State) with { Score = Judge(live), Confidence = live.State.Confidence }, live.Prompt, live.Sample);
                         _rows.Remove(live.Row);
                         _live[i] = _live[^1];
                         _live.RemoveAt(_live.Count - 1);
@@ -210,7 +210,7 @@ internal sealed class BatchDecoder : IDisposable
             }
 
             SamplingOptions sampling = options.Sampling with { Seed = prompt.SeedOf(place.Sample) };
-            StreamState state = new(format, sampling, Context - _prompt.Length, prompt.Budget, Math.Min(options.MaxTokens, prompt.MaxTokens ?? int.MaxValue));
+            StreamState state = new(format, sampling, Context - _prompt.Length, prompt.Budget, Math.Min(options.MaxTokens, prompt.MaxTokens ?? int.MaxValue)) { Recorder = new ConfidenceRecorder() };
             _live.Add(new Live(place.Prompt, place.Sample, _rows.Add(_prompt), state, new SequenceRecorder(options.Sampling, _scratch)));
         }
 
@@ -222,7 +222,7 @@ internal sealed class BatchDecoder : IDisposable
             if (live.State.Unrun is int last)
                 _rows.Append(decoder, live.Row, [last]);
             float logit = _rows.Score(verifier.Graph, live.Row, verifier.Tokens);
-            return verifier.Probability(logit, live.Row.Length + verifier.Tokens.Length - 1);
+            return verifier.Probability(logit, live.Row.Length + verifier.Tokens.Length - 1, live.State.Confidence);
         }
 
         /// <summary>Chooses the next token of a sequence; false when it has ended.</summary>

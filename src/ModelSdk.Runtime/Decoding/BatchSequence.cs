@@ -29,6 +29,9 @@ public sealed record BatchSequence(
     /// <summary>The verifier's probability that the answer is right; null when none was asked.</summary>
     public double? Score { get; init; }
 
+    /// <summary>How sure the model was of the tokens it chose.</summary>
+    public SequenceConfidence Confidence { get; init; }
+
     /// <summary>Generated tokens as <see cref="Usage.GeneratedTokens"/> counts them: neither the end of turn nor tokens that were appended.</summary>
     public int GeneratedTokens => Tokens.Length - ForcedTokens - (Ended ? 1 : 0);
 }

@@ -32,7 +32,7 @@ internal static class Generation
         CancellationToken cancellationToken)
     {
         int room = cache.Context - prompt.Tokens - (prompt.Verifier?.Tokens.Length ?? 0);
-        StreamState state = new(model.Output, request.Sampling, room, request.Budget, request.MaxTokens, request.Stop, sink);
+        StreamState state = new(model.Output, request.Sampling, room, request.Budget, request.MaxTokens, request.Stop, sink) { Recorder = prompt.Verifier?.Recorder() };
         Decode(model, cache, prompt.Graph, state, cancellationToken);
         Usage usage = new(prompt.Tokens, prompt.Encoded, prompt.Reused, state.ReasoningTokens, state.AnswerTokens, request.Budget, state.Forced);
         ReasoningResult result = new(state.Answer, state.Reasoning, prompt.Graph.Mode, usage, state.Finish) { Routing = prompt.Routing };
@@ -76,7 +76,7 @@ internal static class Generation
             if (state.Unrun is int last)
                 cache.Append(prompt.Graph, [last], logits: false, cancellationToken);
             float logit = cache.Score(prompt.Verifier!.Graph, prompt.Verifier.Tokens, cancellationToken);
-            tally.Add(answer, prompt.Verifier.Probability(logit, cache.Length + prompt.Verifier.Tokens.Length - 1));
+            tally.Add(answer, prompt.Verifier.Probability(logit, cache.Length + prompt.Verifier.Tokens.Length - 1, state.Confidence));
         }
 
         IReadOnlyList<Vote> votes = tally.Votes();

@@ -99,6 +99,12 @@ internal sealed class StreamState
     /// <summary>Where the text stands.</summary>
     public OutputPart Part => _output.Part;
 
+    /// <summary>Keeps how sure the model was of the tokens it chose; null where nobody asks.</summary>
+    public ConfidenceRecorder? Recorder { get; init; }
+
+    /// <summary>How sure the model was of the tokens it chose; all 0 without a <see cref="Recorder"/>.</summary>
+    public SequenceConfidence Confidence => Recorder?.Value ?? default;
+
     /// <summary>Text of the reasoning so far; null when there is no reasoning block.</summary>
     public string? Reasoning => _output.Reasoning;
 
@@ -134,6 +140,7 @@ internal sealed class StreamState
         Token = _sampler.Choose(logits[.._format.Vocabulary]);
         if (Token < 0)
             return StreamAction.Invalid;
+        Recorder?.Add(Token, logits);
         if (_format.IsEnd(Token))
         {
             Ended = true;

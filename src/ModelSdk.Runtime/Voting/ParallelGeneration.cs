@@ -120,7 +120,7 @@ internal sealed class ParallelGeneration : IDisposable
             _request.Budget,
             _request.MaxTokens,
             _request.Stop,
-            single ? _sink : null);
+            single ? _sink : null) { Recorder = _prompt.Verifier?.Recorder() };
         VotingStream stream = new(number, _rows.Add(_source), state, _model.Output, _model.Bundle.Answer, _request.Voting, _context);
         _started.Add(stream);
         _running.Add(stream);
@@ -162,7 +162,7 @@ internal sealed class ParallelGeneration : IDisposable
             if (stream.State.Unrun is int last)
                 Append(stream.Row, [last]);
             float logit = _rows.Score(verifier.Graph, stream.Row, verifier.Tokens);
-            stream.Weight = verifier.Probability(logit, stream.Row.Length + verifier.Tokens.Length - 1);
+            stream.Weight = verifier.Probability(logit, stream.Row.Length + verifier.Tokens.Length - 1, stream.State.Confidence);
         }
 
         _tally.Add(stream.Answer, stream.Weight);

@@ -1,9 +1,12 @@
+using ModelSdk.Runtime.Decoding;
+
 namespace ModelSdk.Training.Heads;
 
 /// <summary>One answer of the deployed generator.</summary>
 /// <param name="Completion">Tokens after the generation prompt, without the token that ended them.</param>
 /// <param name="Right">Whether the answer is right.</param>
-public sealed record VerifierSample(int[] Completion, bool Right);
+/// <param name="Confidence">How sure the generator was of its tokens; read where <see cref="VerifierOptions.Confidence"/> asks for it.</param>
+public sealed record VerifierSample(int[] Completion, bool Right, SequenceConfidence Confidence = default);
 
 /// <summary>A question and answers to it.</summary>
 /// <param name="Prompt">All tokens before the generation prompt.</param>

@@ -11,6 +11,12 @@ public sealed record VerifierOptions
     /// </summary>
     public bool Lora { get; init; }
 
+    /// <summary>
+    /// True (ours): the linear layer also reads the least and the mean log probability of the answer's tokens. False (paper 5): the hidden
+    /// state alone.
+    /// </summary>
+    public bool Confidence { get; init; }
+
     /// <summary>Share of the questions that is held out for the AUC and for choosing the best step. Default .1 (ours; the paper holds out 2.5% of far more questions).</summary>
     public double Holdout { get; init; } = 0.1;
 
@@ -23,8 +29,11 @@ public sealed record VerifierOptions
     /// <summary>Peak learning rate; warm-up over a twentieth of the steps, then a cosine to 0. Default .001 (ours).</summary>
     public double LearningRate { get; init; } = 0.001;
 
-    /// <summary>Decoupled weight decay. Default 0 (ours).</summary>
-    public double WeightDecay { get; init; }
+    /// <summary>
+    /// Added to the loss: this times the sum of the squared weights of the standardised hidden state. Default 1 (ours): the answers to one
+    /// question share most of their hidden state, so that without it the head learns the questions by heart.
+    /// </summary>
+    public double Penalty { get; init; } = 1;
 
     /// <summary>Steps between two measurements on the held-out questions; the best is kept. Default 25 (ours).</summary>
     public int MeasureEverySteps { get; init; } = 25;

@@ -25,6 +25,8 @@ public static class VerifierTrainer
     {
         // 1. Parts. Answers are numbered over all questions; a question lies in one part only.
         var answers = data.Questions.SelectMany((q, i) => q.Samples.Select(s => (Question: i, s.Right))).ToArray();
+        float[][] own = [.. data.Questions.SelectMany(q => q.Samples).Select(s => options.Confidence ? (float[])[(float)s.Confidence.Least, (float)s.Confidence.Mean] : [])];
+        var width = config.HiddenSize + own[0].Length;
         var (training, held) = Split(answers, data.Questions.Count, options);
 
         // 2. What stays as it is: keys and values of the answers.
@@ -45,7 +47,8 @@ public static class VerifierTrainer
         Tensor Features(IReadOnlyList<int> which, LayerWeights[] current)
         {
             var hidden = MaskedForward.Hidden(model, current, [.. which.Select(_ => prompt)], streams.Get(which));
-            return model.FinalNorm(hidden.select(1, prompt.Length - 1)).to_type(ScalarType.Float32);           // [B, D]
+            var last = model.FinalNorm(hidden.select(1, prompt.Length - 1)).to_type(ScalarType.Float32);           // [B, D]
+            return options.Confidence ? cat([last, tensor([.. which.SelectMany(i => own[i])], [which.Count, 2])], 1) : last;
         }
 
         float[][] Measured(IReadOnlyList<int> which)
@@ -57,7 +60,7 @@ public static class VerifierTrainer
             {
                 using var scope = NewDisposeScope();
                 cancellation.ThrowIfCancellationRequested();
-                rows.AddRange(Transformer.Values(Features(chunk, current)).Chunk(config.HiddenSize));
+                rows.AddRange(Transformer.Values(Features(chunk, current)).Chunk(width));
             }
 
             return [.. rows];
@@ -71,11 +74,11 @@ public static class VerifierTrainer
 
         var scale = FeatureScale.Of(options.Lora ? constant : [.. training.Select(i => constant[i])]);
         Tensor mean = tensor([.. scale.Mean.Select(m => (float)m)]), inverse = tensor([.. scale.Deviation.Select(d => (float)(1 / d))]);
-        var w = zeros([1, config.HiddenSize], requires_grad: true);
+        var w = zeros([1, width], requires_grad: true);
         var share = training.Average(i => answers[i].Right ? 1.0 : 0.0);
         var b = tensor([(float)Math.Log(share / (1 - share))], requires_grad: true);
         Tensor[] parameters = [w, b, .. checking?.Parameters ?? []];
-        using var optimizer = new AdamW(parameters, weightDecay: options.WeightDecay);
+        using var optimizer = new AdamW(parameters);
 
         // 4. Train.
         var order = SftSchedule.Order(training.Length, Math.Min(options.BatchSize, training.Length), options.Steps, options.Seed);
@@ -88,10 +91,10 @@ public static class VerifierTrainer
             int[] batch = [.. order[step].Select(i => training[i])];
             var features = options.Lora
                 ? Features(batch, checking!.ComputeWeights())
-                : tensor([.. batch.SelectMany(i => constant[i])], [batch.Length, config.HiddenSize]);
+                : tensor([.. batch.SelectMany(i => constant[i])], [batch.Length, width]);
             var logits = nn.functional.linear((features - mean) * inverse, w, b).view(-1);
             var loss = nn.functional.binary_cross_entropy_with_logits(logits, tensor([.. batch.Select(i => answers[i].Right ? 1f : 0f)]));
-            loss.backward();
+            (loss + (w.narrow(1, 0, config.HiddenSize).square().sum() * options.Penalty)).backward();
             losses.Add(loss.item<float>());
             var norm = GradientClipping.Clip(parameters, 1);
             if (!double.IsFinite(losses[^1]) || !double.IsFinite(norm))
@@ -113,7 +116,11 @@ public static class VerifierTrainer
         void Measure()
         {
             var (weight, bias) = scale.Fold(Transformer.Values(w), Transformer.Values(b));
-            var head = new VerifierHead(weight, bias[0], checking is null ? null : checking.ToAdapter(adapter.InvocationTokens) with { BaseModel = adapter.BaseModel });
+            var head = new VerifierHead(
+                weight[..config.HiddenSize],
+                bias[0],
+                checking is null ? null : checking.ToAdapter(adapter.InvocationTokens) with { BaseModel = adapter.BaseModel },
+                options.Confidence ? new BundleConfidence(weight[^2], weight[^1]) : null);
             var features = options.Lora ? Measured(held) : [.. held.Select(i => constant[i])];
             var logits = features.Select(f => Logit(head, f)).ToArray();
             var loss = held.Zip(logits).Average(p => Math.Max(p.Second, 0) - (answers[p.First].Right ? p.Second : 0) + Math.Log(1 + Math.Exp(-Math.Abs(p.Second))));
@@ -144,19 +151,29 @@ public static class VerifierTrainer
         using var streams = new StreamCache(model, answering.ComputeWeights(), data, limitBytes: 0, cancellation);
         var weights = checking.ComputeWeights();
         int[] prompt = [.. data.VerificationPrompt];
+        VerifierSample[] samples = [.. data.Questions.SelectMany(q => q.Samples)];
         var logits = new List<double>();
         foreach (var chunk in Enumerable.Range(0, data.Questions.Sum(q => q.Samples.Count)).Chunk(RowsAtOnce))
         {
             using var scope = NewDisposeScope();
             cancellation.ThrowIfCancellationRequested();
             var hidden = model.FinalNorm(MaskedForward.Hidden(model, weights, [.. chunk.Select(_ => prompt)], streams.Get(chunk)).select(1, prompt.Length - 1));
-            logits.AddRange(Transformer.Values(hidden).Chunk(config.HiddenSize).Select(f => Logit(head, f)));
+            logits.AddRange(Transformer.Values(hidden).Chunk(config.HiddenSize).Select((f, i) => Logit(head, f) + (head.Confidence?.Logit(samples[chunk[i]].Confidence) ?? 0)));
         }
 
         return [.. logits];
     }
 
-    private static double Logit(VerifierHead head, float[] features) => features.Zip(head.W).Sum(p => (double)p.First * p.Second) + head.Bias;
+    private static double Logit(VerifierHead head, float[] features)
+    {
+        double sum = head.Bias;
+        for (var i = 0; i < head.W.Length; i++)
+        {
+            sum += (double)head.W[i] * features[i];
+        }
+
+        return head.Confidence is null || features.Length == head.W.Length ? sum : sum + (head.Confidence.Least * features[^2]) + (head.Confidence.Mean * features[^1]);
+    }
 
     private static (int[] Training, int[] Held) Split((int Question, bool Right)[] answers, int questions, VerifierOptions options)
     {

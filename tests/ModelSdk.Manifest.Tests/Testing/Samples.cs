@@ -34,7 +34,7 @@ internal static class Samples
                 "advantage": "batch", "resample": true, "tighten": 0.5, "truncated": "mask", "maxTokens": 400, "checkpointEverySteps": 3
               },
               "verifier": {
-                "data": "data/verify.jsonl", "questions": 100, "samples": 8, "temperature": 1.0, "holdout": 0.1, "prompt": "Right?\n", "lora": true,
+                "data": "data/verify.jsonl", "questions": 100, "samples": 8, "temperature": 1.0, "holdout": 0.1, "prompt": "Right?\n", "lora": true, "confidence": true,
                 "steps": 50, "batchSize": 32, "learningRate": 1e-2
               }
             },

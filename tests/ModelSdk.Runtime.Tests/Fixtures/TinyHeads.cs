@@ -1,4 +1,5 @@
 using ModelSdk.Onnx.Heads;
+using ModelSdk.Runtime.Bundles;
 
 namespace ModelSdk.Runtime.Tests.Fixtures;
 
@@ -43,10 +44,15 @@ internal sealed record TinyHeads(SwitcherHead? Switcher = null, VerifierHead? Ve
     /// <summary>A verifier that finds every answer right with this probability.</summary>
     public static VerifierHead Constant(double probability) => new(new float[64], (float)Math.Log(probability / (1 - probability)));
 
+    public const double Least = 0.05;
+
+    public const double Mean = 0.2;
+
     /// <summary>A verifier of random weights.</summary>
-    public static VerifierHead RandomVerifier()
+    /// <param name="confidence">Whether it also reads how sure the model was.</param>
+    public static VerifierHead RandomVerifier(bool confidence = false)
     {
         Random random = new(29);
-        return new VerifierHead([.. Enumerable.Range(0, 64).Select(_ => 0.2f * (random.NextSingle() * 2 - 1))], 0.1f);
+        return new VerifierHead([.. Enumerable.Range(0, 64).Select(_ => 0.2f * (random.NextSingle() * 2 - 1))], 0.1f, Confidence: confidence ? new BundleConfidence(Least, Mean) : null);
     }
 }

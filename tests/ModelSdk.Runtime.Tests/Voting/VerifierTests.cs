@@ -1,5 +1,7 @@
 using ModelSdk.Runtime.Bundles;
+using ModelSdk.Runtime.Decoding;
 using ModelSdk.Runtime.Tests.Fixtures;
+using ModelSdk.Runtime.Text;
 
 namespace ModelSdk.Runtime.Tests.Voting;
 
@@ -11,12 +13,13 @@ public class VerifierTests
 
     /// <summary>Random weights and free text: each stream has an answer of its own, and the verifier thinks something else of each.</summary>
     [Theory]
-    [InlineData(0)]
-    [InlineData(2)]
-    public async Task A_vote_weighs_what_the_verifier_says_of_the_stream_alone(int concurrency)
+    [InlineData(0, false)]
+    [InlineData(2, false)]
+    [InlineData(2, true)]
+    public async Task A_vote_weighs_what_the_verifier_says_of_the_stream_alone(int concurrency, bool confidence)
     {
         using TemporaryFolder folder = new();
-        string path = TinyBundle.Random(folder.Path, change: b => b with { Answer = new BundleAnswer("text") }, heads: new TinyHeads(Verifier: TinyHeads.RandomVerifier()));
+        string path = TinyBundle.Random(folder.Path, change: b => b with { Answer = new BundleAnswer("text") }, heads: new TinyHeads(Verifier: TinyHeads.RandomVerifier(confidence)));
         await using ReasoningModel model = await ReasoningModel.LoadAsync(path, new ReasoningModelOptions { Threads = 1, PrefillChunk = 16 }, Cancel);
         ReasoningRequest request = ReasoningRequest.FromQuestion("How many?") with { Mode = TinyBundle.Adapter, Budget = 30, Sampling = Seeded };
         List<ReasoningResult> alone = [];
@@ -30,6 +33,35 @@ public class VerifierTests
         ReasoningResult surest = alone.MaxBy(r => r.Confidence)!;
         Assert.Equal((surest.Text, surest.Reasoning), (voted.Text, voted.Reasoning));
         Assert.Equal(5, voted.Votes.Count);
+    }
+
+    [Fact]
+    public async Task The_models_own_confidence_in_its_tokens_adds_to_the_verifiers_logit()
+    {
+        using TemporaryFolder folder = new();
+        SequenceConfidence confidence = default;
+        double[] probabilities = new double[2];
+        for (int i = 0; i < 2; i++)
+        {
+            string path = TinyBundle.Random(Path.Combine(folder.Path, $"{i}"), change: b => b with { Answer = new BundleAnswer("text") }, heads: new TinyHeads(Verifier: TinyHeads.RandomVerifier(confidence: i == 1)));
+            await using ReasoningModel model = await ReasoningModel.LoadAsync(path, new ReasoningModelOptions { Threads = 1, PrefillChunk = 16 }, Cancel);
+            ReasoningRequest request = ReasoningRequest.FromQuestion("How many?") with { Mode = TinyBundle.Adapter, MaxTokens = 30, Sampling = Seeded };
+            probabilities[i] = (await model.AnswerAsync(request, Cancel)).Confidence!.Value;
+            int[] prompt = model.Loaded.Tokenizer.Encode(model.Loaded.Template.Render([new ChatTurn("user", "How many?")], addGenerationPrompt: false));
+            using BatchDecoder batch = model.Loaded.Batch(1, rows: 2, workers: 1, verified: true);
+            BatchOptions options = new(model.Loaded.Tokenizer.Encode(model.Loaded.Template.GenerationPrompt), Seeded, 30);
+            BatchSequence sequence = batch.Run([new BatchPrompt(prompt, 1, null, (ulong)Seeded.Seed!.Value)], options, null, Cancel)[0];
+
+            // Sampled at temperature 1, so that the recorded log probabilities are those meant here.
+            confidence = sequence.Confidence;
+            Assert.Equal(sequence.LogProbs.Min(), confidence.Least, 4);
+            Assert.Equal(sequence.LogProbs.Average(), confidence.Mean, 4);
+            Assert.Equal(probabilities[i], sequence.Score!.Value, 4);
+        }
+
+        double Logit(double p) => Math.Log(p / (1 - p));
+        Assert.Equal((TinyHeads.Least * confidence.Least) + (TinyHeads.Mean * confidence.Mean), Logit(probabilities[1]) - Logit(probabilities[0]), 2);
+        Assert.NotEqual(probabilities[0], probabilities[1], 2);
     }
 
     [Fact]
@@ -100,10 +132,10 @@ public class VerifierTests
     {
         await using ScriptedModel scripted = await ScriptedModel.Load(ScriptedModel.Voter("7"), heads: new TinyHeads(Verifier: TinyHeads.Constant(0.8)));
 
-        InvalidLogitsException error = Assert.Throws<InvalidLogitsException>(() => scripted.Model.Loaded.Verifier(1)!.Probability(float.NaN, 12));
+        InvalidLogitsException error = Assert.Throws<InvalidLogitsException>(() => scripted.Model.Loaded.Verifier(1)!.Probability(float.NaN, 12, default));
 
         Assert.Contains(TinyBundle.Adapter, error.Message, StringComparison.Ordinal);
-        Assert.Equal(1, scripted.Model.Loaded.Verifier(1)!.Probability(float.PositiveInfinity, 12));
+        Assert.Equal(1, scripted.Model.Loaded.Verifier(1)!.Probability(float.PositiveInfinity, 12, default));
         Assert.Null(scripted.Model.Loaded.Verifier(0));
     }
 
