@@ -50,7 +50,11 @@ public static class SftRecipe
         {
             var started = Stopwatch.GetTimestamp();
             using var scope = NewDisposeScope();
-            random.manual_seed(unchecked((options.Seed * 1_000_003) + step)); // dropout
+            if (adapter.Dropout > 0)
+            {
+                random.manual_seed(unchecked((options.Seed * 1_000_003) + step)); // dropout draws from the one generator of the process
+            }
+
             var batch = order[step];
             var keysAndValues = cache.Prepare(step, [.. batch.Select(e => promptOf[e])]);
             var trained = batch.Sum(e => (double)data.Examples[e].Response.Length);
