@@ -95,49 +95,6 @@ public class BatchBenchmarks
     }
 }
 
-/// <summary>Encoding of a prompt with and without the switcher reading it; for bundles with a switcher.</summary>
-public class SwitcherBenchmarks
-{
-    private ReasoningModel _model = null!;
-    private TokenCache _cache = null!;
-    private int[] _tokens = [];
-    private float[] _logits = [];
-
-    [Params(128, 384)]
-    public int Tokens { get; set; }
-
-    [GlobalSetup]
-    public void Setup()
-    {
-        _model = ReasoningModel.LoadAsync(BundleUnderTest.Folder).GetAwaiter().GetResult();
-        _cache = Benchmarking.NewCache(_model);
-        _tokens = Benchmarking.Tokens(_model, Math.Min(Tokens, _cache.Context));
-        _logits = new float[(_model.Bundle.Switcher ?? throw new InvalidOperationException("The bundle has no switcher.")).Modes.Count];
-    }
-
-    [GlobalCleanup]
-    public void Cleanup()
-    {
-        _cache.Dispose();
-        _model.DisposeAsync().AsTask().GetAwaiter().GetResult();
-    }
-
-    [Benchmark(Baseline = true)]
-    public int Encode()
-    {
-        _cache.Rewind(0);
-        _cache.Append(_model.Loaded.Sessions.Base, _tokens, logits: false, CancellationToken.None);
-        return _cache.Length;
-    }
-
-    [Benchmark]
-    public int EncodeAndSwitch()
-    {
-        _cache.Rewind(0);
-        return _cache.Read(_model.Loaded.Sessions.Prefill!, _model.Bundle.Switcher!, _tokens, _logits, CancellationToken.None);
-    }
-}
-
 /// <summary>Encoding of a prompt by the base into an empty cache.</summary>
 public class PrefillBenchmarks
 {
