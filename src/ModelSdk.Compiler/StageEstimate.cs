@@ -32,7 +32,7 @@ internal sealed record StageEstimate(PlannedStage Stage, bool Cached, double Sec
         }
 
         double parameters = inputs.Weights.Sum(f => f.Bytes) / 2.0; // checkpoints are mostly bf16
-        double bits = inputs.Manifest.Quantization.Weights switch { WeightFormat.Int4 => 5.5, WeightFormat.Int8 => 9, _ => 32 };
+        double bits = inputs.Manifest.Quantization.Weights switch { WeightFormat.Int2 => 3.5, WeightFormat.Int4 => 5.5, WeightFormat.Int8 => 9, _ => 32 };
         double quantized = parameters * bits / 8;
         double dataBytes = inputs.All.Except(inputs.Weights).Sum(f => (double)f.Bytes);
         double caches = DecodedRows * inputs.Context * inputs.Architecture.Layers * inputs.Architecture.KeyValueSize * 8;

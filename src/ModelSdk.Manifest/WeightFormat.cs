@@ -9,6 +9,9 @@ public enum WeightFormat
     /// <summary>Eight bits, symmetric, one scale a block; <c>int8</c>.</summary>
     Int8,
 
+    /// <summary>Two bits, symmetric, one scale a block; <c>int2</c>.</summary>
+    Int2,
+
     /// <summary>Full precision, for parity and debugging; <c>none</c>.</summary>
     None,
 }

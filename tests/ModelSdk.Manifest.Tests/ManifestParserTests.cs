@@ -390,6 +390,7 @@ public class ManifestParserTests
     [InlineData("""{ "base": "b", "prompt": { "thinkOpen": [|"</think>"|] } }""")]
     [InlineData("""{ "base": "b", "quantization": { "weights": [|"int3"|] } }""")]
     [InlineData("""{ "base": "b", "quantization": { "block": [|48|] } }""")]
+    [InlineData("""{ "base": "b", "quantization": { "block": [|512|] } }""")]
     [InlineData("""{ "base": "b", "quantization": { "embeddings": [|"none"|] } }""")]
     [InlineData("""{ "base": "b", "adapters": { "a": { "train": [|" "|] } } }""")]
     [InlineData("""{ "base": "b", "adapters": { "a": { "train": "t", "targets": [|[]|] } } }""")]

@@ -12,7 +12,7 @@ internal sealed class ManifestBinder
     /// <summary>A limit on optimizer steps that is beyond every training.</summary>
     private const int MaxSteps = 100_000_000;
 
-    private static readonly string[] WeightFormats = ["int4", "int8", "none"];
+    private static readonly string[] WeightFormats = ["int4", "int8", "int2", "none"];
     private static readonly string[] EmbeddingFormats = ["int4", "int8"];
     private static readonly string[] AnswerTypes = ["text", "integer", "number", "choice"];
     private static readonly string[] CountedLengths = ["total", "think"];
@@ -162,9 +162,9 @@ internal sealed class ManifestBinder
         var settings = new QuantizationSettings();
         if (Open(root, "quantization", "'quantization'", PropertyNames.Quantization) is not { } quantization) return settings;
         int? block = quantization.Integer("block", 1, 1 << 16, "weights");
-        if (block is not (null or 32 or 64 or 128))
+        if (block is not (null or 32 or 64 or 128 or 256))
         {
-            context.Error(quantization.Find("block")!.Range, DiagnosticCodes.InvalidValue, $"'block' cannot be {block.Value.ToString(CultureInfo.InvariantCulture)}; it is one of 32, 64, 128.");
+            context.Error(quantization.Find("block")!.Range, DiagnosticCodes.InvalidValue, $"'block' cannot be {block.Value.ToString(CultureInfo.InvariantCulture)}; it is one of 32, 64, 128, 256.");
             block = null;
         }
 
@@ -180,6 +180,7 @@ internal sealed class ManifestBinder
     {
         "int4" => WeightFormat.Int4,
         "int8" => WeightFormat.Int8,
+        "int2" => WeightFormat.Int2,
         "none" => WeightFormat.None,
         _ => null,
     };

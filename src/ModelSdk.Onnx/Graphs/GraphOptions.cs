@@ -7,7 +7,7 @@ public sealed record GraphOptions
     public required int Context { get; init; }
 
     /// <summary>
-    /// accuracy_level of the 4-bit products. Default 4: activations are rounded to 8 bits per block (about 4 times
+    /// accuracy_level of the 4-bit and 2-bit products. Default 4: activations are rounded to 8 bits per block (about 4 times
     /// faster for one token); 1 computes in fp32.
     /// </summary>
     public int Int4AccuracyLevel { get; init; } = 4;

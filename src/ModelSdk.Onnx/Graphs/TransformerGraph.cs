@@ -214,7 +214,7 @@ internal sealed class TransformerGraph
         string[] inputs = bias is null ? [input, data, scales] : [input, data, scales, "", "", bias];
         return _graph.Node("MatMulNBits", Contrib, output, inputs,
             Int("K", matrix.Columns), Int("N", matrix.Rows), Int("bits", matrix.Format.Bits()), Int("block_size", matrix.Block),
-            Int("accuracy_level", matrix.Format == WeightFormat.Int4 ? _options.Int4AccuracyLevel : _options.Int8AccuracyLevel));
+            Int("accuracy_level", matrix.Format == WeightFormat.Int8 ? _options.Int8AccuracyLevel : _options.Int4AccuracyLevel));
     }
 
     private string Stored(string name) => _graph.External(_model.Tensor(name), _weightsLocation);

@@ -5,15 +5,16 @@ using ModelSdk.Manifest;
 namespace ModelSdk.Onnx.Quantization;
 
 /// <summary>
-/// Symmetric 4 and 8 bit quantization in blocks along the columns, in the layout of ONNX Runtime's MatMulNBits:
-/// data uint8 [rows, columns/block, block*bits/8] (4 bits: low nibble first), scales float32 [rows, columns/block],
-/// weight = (code - zero) * scale with zero = 8 (4 bits) or 128 (8 bits).
+/// Symmetric 2, 4 and 8 bit quantization in blocks along the columns, in the layout of ONNX Runtime's MatMulNBits:
+/// data uint8 [rows, columns/block, block*bits/8] (low bits first), scales float32 [rows, columns/block],
+/// weight = (code - zero) * scale with zero = 2 (2 bits), 8 (4 bits) or 128 (8 bits).
 /// </summary>
 /// <remarks>
 /// Round-to-nearest with a search over signed full-range scales (paper, section 6, "Methods by cost"): the codes span
-/// -8..7 (-128..127), so the sign of the scale decides which end reaches further. Each candidate's codes get their
-/// least-squares scale; the candidate with the least squared error wins. Plain round-to-nearest (max/7, max/127) is
-/// one of the candidates. The result does not depend on the machine's vector width or on the number of threads.
+/// -8..7 (-2..1, -128..127), so the sign of the scale decides which end reaches further. Each candidate's codes get their
+/// least-squares scale; the candidate with the least squared error wins. Plain round-to-nearest (max/7, max/1, max/127) is
+/// one of the candidates. Where the importance of columns is known (E[x^2] of what they are multiplied with), squared errors
+/// are weighted by it. The result does not depend on the machine's vector width or on the number of threads.
 /// </remarks>
 public static class BlockQuantizer
 {
@@ -26,15 +27,15 @@ public static class BlockQuantizer
     /// <summary>Throws unless <paramref name="columns"/> divides by <paramref name="block"/> and both settings are supported.</summary>
     /// <param name="name">Tensor's name, for the message.</param>
     /// <param name="columns">Input features, K.</param>
-    /// <param name="bits">4 or 8.</param>
+    /// <param name="bits">2, 4 or 8.</param>
     /// <param name="block">16, 32, 64, 128 or 256.</param>
     /// <exception cref="ExportException">MDL4001 or MDL4003.</exception>
     public static void Check(string name, int columns, int bits, int block)
     {
-        if (bits is not (4 or 8))
-            throw new ExportException(DiagnosticCodes.QuantizationSettingInvalid, $"{bits} bits were asked for {name}; supported are 4 and 8.");
+        if (bits is not (2 or 4 or 8))
+            throw new ExportException(DiagnosticCodes.QuantizationSettingInvalid, $"{bits} bits were asked for {name}; supported are 2, 4 and 8.");
         if (block is not (16 or 32 or 64 or 128 or 256))
-            throw new ExportException(DiagnosticCodes.QuantizationSettingInvalid, $"A quantization block of {block} was asked for {name}; supported are 32, 64 and 128.");
+            throw new ExportException(DiagnosticCodes.QuantizationSettingInvalid, $"A quantization block of {block} was asked for {name}; supported are 32, 64, 128 and 256.");
         if (columns % block != 0)
             throw new ExportException(DiagnosticCodes.BlockDoesNotDivide, $"{name} has {columns} columns, which do not divide by the quantization block of {block}. Choose a smaller block, or weights \"none\".");
     }
@@ -43,18 +44,21 @@ public static class BlockQuantizer
     /// <param name="name">Tensor's name, for messages.</param>
     /// <param name="weights">Weights, row-major [rows, columns].</param>
     /// <param name="columns">Input features, K.</param>
-    /// <param name="bits">4 or 8.</param>
+    /// <param name="bits">2, 4 or 8.</param>
     /// <param name="block">Columns that share a scale.</param>
     /// <param name="data">Receives the codes: rows * columns * bits / 8 bytes.</param>
     /// <param name="scales">Receives the scales: rows * columns / block values; may be negative.</param>
     /// <param name="firstRow">Row of the tensor that <paramref name="weights"/> starts at, for messages. Default 0.</param>
+    /// <param name="importance">Weight of each column's squared errors, [columns], above 0; empty (default): all alike.</param>
     /// <exception cref="ExportException">MDL4001 block does not divide, MDL4002 NaN or infinity, MDL4003 unsupported setting.</exception>
-    public static void Quantize(string name, ReadOnlyMemory<float> weights, int columns, int bits, int block, Memory<byte> data, Memory<float> scales, int firstRow = 0)
+    public static void Quantize(string name, ReadOnlyMemory<float> weights, int columns, int bits, int block, Memory<byte> data, Memory<float> scales, int firstRow = 0, ReadOnlyMemory<float> importance = default)
     {
         Check(name, columns, bits, block);
         int rows = weights.Length / columns;
         int blocks = columns / block;
         int rowBytes = columns * bits / 8;
+        if (!importance.IsEmpty && importance.Length != columns)
+            throw new ArgumentException($"{importance.Length} weights of importance do not fit the {columns} columns of {name}.", nameof(importance));
         if (weights.Length != (long)rows * columns || data.Length != (long)rows * rowBytes || scales.Length != rows * blocks)
             throw new ArgumentException($"Buffers do not fit {name}: {weights.Length} weights of {columns} columns, {data.Length} bytes, {scales.Length} scales.");
 
@@ -67,13 +71,14 @@ public static class BlockQuantizer
             for (int b = 0; b < blocks; b++)
             {
                 ReadOnlySpan<float> values = source.Slice(b * block, block);
-                if (!QuantizeBlock(values, bits, codes, out rowScales[b]))
+                ReadOnlySpan<float> weight = importance.IsEmpty ? default : importance.Span.Slice(b * block, block);
+                if (!QuantizeBlock(values, weight, bits, codes, out rowScales[b]))
                 {
                     InterlockedMin(ref firstBad, row);
                     break;
                 }
 
-                Pack(codes, bits, rowData.Slice(b * block * bits / 8, block * bits / 8));
+                BlockCodes.Pack(codes, bits, rowData.Slice(b * block * bits / 8, block * bits / 8));
             }
 
             return codes;
@@ -93,7 +98,7 @@ public static class BlockQuantizer
     /// <param name="data">Codes, [rows, columns/block, block*bits/8].</param>
     /// <param name="scales">Scales, [rows, columns/block].</param>
     /// <param name="columns">Input features, K.</param>
-    /// <param name="bits">4 or 8.</param>
+    /// <param name="bits">2, 4 or 8.</param>
     /// <param name="block">Columns that share a scale.</param>
     /// <param name="weights">Receives row-major [rows, columns].</param>
     public static void Dequantize(ReadOnlyMemory<byte> data, ReadOnlyMemory<float> scales, int columns, int bits, int block, Memory<float> weights)
@@ -108,29 +113,18 @@ public static class BlockQuantizer
             Span<float> target = weights.Span.Slice(row * columns, columns);
             for (int b = 0; b < blocks; b++)
             {
-                float scale = rowScales[b];
-                Span<float> values = target.Slice(b * block, block);
-                if (bits == 4)
-                {
-                    ReadOnlySpan<byte> packed = source.Slice(b * block / 2, block / 2);
-                    for (int i = 0; i < packed.Length; i++)
-                    {
-                        values[2 * i] = ((packed[i] & 15) - 8) * scale;
-                        values[(2 * i) + 1] = ((packed[i] >> 4) - 8) * scale;
-                    }
-                }
-                else
-                {
-                    ReadOnlySpan<byte> packed = source.Slice(b * block, block);
-                    for (int i = 0; i < packed.Length; i++)
-                        values[i] = (packed[i] - 128) * scale;
-                }
+                BlockCodes.Unpack(source.Slice(b * block * bits / 8, block * bits / 8), bits, rowScales[b], target.Slice(b * block, block));
             }
         });
     }
 
-    /// <summary>Chooses the scale and the codes (-8..7 or -128..127, as floats) of one block; false when a value is not finite.</summary>
-    private static bool QuantizeBlock(ReadOnlySpan<float> values, int bits, Span<float> codes, out float scale)
+    /// <summary>Chooses the scale and the codes (-2..1, -8..7 or -128..127, as floats) of one block; false when a value is not finite.</summary>
+    /// <param name="values">Weights.</param>
+    /// <param name="importance">Weight of each one's squared error; empty: all alike.</param>
+    /// <param name="bits">2, 4 or 8.</param>
+    /// <param name="codes">Receives the codes.</param>
+    /// <param name="scale">Receives the scale.</param>
+    internal static bool QuantizeBlock(ReadOnlySpan<float> values, ReadOnlySpan<float> importance, int bits, Span<float> codes, out float scale)
     {
         scale = 0;
         float extreme = Extreme(values);
@@ -142,14 +136,15 @@ public static class BlockQuantizer
             return true;
 
         // The extreme is mapped to +-reach: below the range's end the range is not used up, above it the extreme is clipped.
-        // 35/5 = 7 and 127 (positive sign) are plain round-to-nearest; 40/5 = 8 and 128 (negative sign) use the full range.
+        // 35/5 = 7, 5/5 = 1 and 127 (positive sign) are plain round-to-nearest; 40/5 = 8, 10/5 = 2 and 128 (negative sign) use the full
+        // range. With 2 bits clipping pays most: of normal weights it is best to clip at about half of the extreme.
         float best = float.PositiveInfinity;
         float bestInverse = 0;
         for (int i = 0; i < Candidates / 2; i++)
         {
-            float reach = bits == 4 ? (31 + i) / 5f : 118 + i;
-            Consider(values, reach / extreme, bits, ref best, ref bestInverse, ref scale);
-            Consider(values, -reach / extreme, bits, ref best, ref bestInverse, ref scale);
+            float reach = bits switch { 2 => (5 + i) / 5f, 4 => (31 + i) / 5f, _ => 118 + i };
+            Consider(values, importance, reach / extreme, bits, ref best, ref bestInverse, ref scale);
+            Consider(values, importance, -reach / extreme, bits, ref best, ref bestInverse, ref scale);
         }
 
         Round(values, bestInverse, bits, codes);
@@ -158,29 +153,47 @@ public static class BlockQuantizer
 
     /// <summary>
     /// With the codes q of a trial scale t and r = w - tq fixed, the best scale is t + sum(rq)/sum(qq), and the squared error it
-    /// leaves is sum(rr) - sum(rq)^2/sum(qq). Working on the remainder r keeps single precision exact enough for 8 bits too.
+    /// leaves is sum(rr) - sum(rq)^2/sum(qq), each term weighted by its importance. Working on the remainder r keeps single precision exact enough for 8 bits too.
     /// </summary>
-    private static void Consider(ReadOnlySpan<float> values, float inverse, int bits, ref float best, ref float bestInverse, ref float scale)
+    private static void Consider(ReadOnlySpan<float> values, ReadOnlySpan<float> importance, float inverse, int bits, ref float best, ref float bestInverse, ref float scale)
     {
         float trial = 1 / inverse;
-        Vector256<float> low = Vector256.Create(bits == 4 ? -8f : -128f);
-        Vector256<float> high = Vector256.Create(bits == 4 ? 7f : 127f);
+        Vector256<float> low = Vector256.Create(BlockCodes.Low(bits));
+        Vector256<float> high = Vector256.Create(BlockCodes.High(bits));
         Vector256<float> factor = Vector256.Create(inverse);
         Vector256<float> step = Vector256.Create(trial);
         Vector256<float> rr = Vector256<float>.Zero;
         Vector256<float> rq = Vector256<float>.Zero;
         Vector256<float> qq = Vector256<float>.Zero;
-        foreach (Vector256<float> w in MemoryMarshal.Cast<float, Vector256<float>>(values))
+        ReadOnlySpan<Vector256<float>> source = MemoryMarshal.Cast<float, Vector256<float>>(values);
+        if (importance.IsEmpty)
         {
-            Vector256<float> q = Vector256.Min(Vector256.Max(Vector256.Round(w * factor), low), high);
-            Vector256<float> r = w - (q * step);
-            rr += r * r;
-            rq += r * q;
-            qq += q * q;
+            foreach (Vector256<float> w in source)
+            {
+                Vector256<float> q = Vector256.Min(Vector256.Max(Vector256.Round(w * factor), low), high);
+                Vector256<float> r = w - (q * step);
+                rr += r * r;
+                rq += r * q;
+                qq += q * q;
+            }
+        }
+        else
+        {
+            ReadOnlySpan<Vector256<float>> weight = MemoryMarshal.Cast<float, Vector256<float>>(importance);
+            for (int i = 0; i < source.Length; i++)
+            {
+                Vector256<float> q = Vector256.Min(Vector256.Max(Vector256.Round(source[i] * factor), low), high);
+                Vector256<float> r = source[i] - (q * step);
+                rr += r * (weight[i] * r);
+                rq += r * (weight[i] * q);
+                qq += q * (weight[i] * q);
+            }
         }
 
         float dot = Sum(rq);
         float norm = Sum(qq);
+        if (norm == 0) // every weight rounds to 0, which any finite scale can do better
+            return;
         float error = Sum(rr) - (dot / norm * dot);
         if (error < best)
         {
@@ -192,27 +205,13 @@ public static class BlockQuantizer
 
     private static void Round(ReadOnlySpan<float> values, float inverse, int bits, Span<float> codes)
     {
-        Vector256<float> low = Vector256.Create(bits == 4 ? -8f : -128f);
-        Vector256<float> high = Vector256.Create(bits == 4 ? 7f : 127f);
+        Vector256<float> low = Vector256.Create(BlockCodes.Low(bits));
+        Vector256<float> high = Vector256.Create(BlockCodes.High(bits));
         Vector256<float> factor = Vector256.Create(inverse);
         ReadOnlySpan<Vector256<float>> source = MemoryMarshal.Cast<float, Vector256<float>>(values);
         Span<Vector256<float>> target = MemoryMarshal.Cast<float, Vector256<float>>(codes);
         for (int i = 0; i < source.Length; i++)
             target[i] = Vector256.Min(Vector256.Max(Vector256.Round(source[i] * factor), low), high);
-    }
-
-    private static void Pack(ReadOnlySpan<float> codes, int bits, Span<byte> packed)
-    {
-        if (bits == 4)
-        {
-            for (int i = 0; i < packed.Length; i++)
-                packed[i] = (byte)(((int)codes[2 * i] + 8) | (((int)codes[(2 * i) + 1] + 8) << 4));
-        }
-        else
-        {
-            for (int i = 0; i < packed.Length; i++)
-                packed[i] = (byte)((int)codes[i] + 128);
-        }
     }
 
     /// <summary>The value of greatest magnitude, with its sign; NaN when any value is NaN.</summary>

@@ -26,8 +26,8 @@ internal sealed class QuantizedModelWriter : IDisposable
 
     public QuantizedModelWriter(Checkpoint checkpoint, QuantizationSettings options, string path, IProgress<double>? progress, CancellationToken cancellationToken)
     {
-        if (options.Weights != WeightFormat.None && options.Block is not (32 or 64 or 128))
-            throw new ExportException(DiagnosticCodes.QuantizationSettingInvalid, $"A quantization block of {options.Block} was asked for; supported are 32, 64 and 128.");
+        if (options.Weights != WeightFormat.None && options.Block is not (32 or 64 or 128 or 256))
+            throw new ExportException(DiagnosticCodes.QuantizationSettingInvalid, $"A quantization block of {options.Block} was asked for; supported are 32, 64, 128 and 256.");
         if (options.Weights != WeightFormat.None && options.Embeddings == WeightFormat.None)
             throw new ExportException(DiagnosticCodes.QuantizationSettingInvalid, "Embeddings in full precision beside quantized weights are not supported; use \"int8\" or \"int4\".");
         _checkpoint = checkpoint;

@@ -4,7 +4,7 @@ using ModelSdk.Manifest;
 
 namespace ModelSdk.Onnx.Quantization;
 
-/// <summary>Writes a format as the manifest does: "none", "int4", "int8".</summary>
+/// <summary>Writes a format as the manifest does: "none", "int2", "int4", "int8".</summary>
 internal sealed class WeightFormatConverter : JsonConverter<WeightFormat>
 {
     public override WeightFormat Read(ref Utf8JsonReader reader, Type typeToConvert, JsonSerializerOptions options)

@@ -23,6 +23,8 @@ public sealed class GraphTests : IDisposable
     [InlineData(true, WeightFormat.Int4, WeightFormat.Int4, 1e-4)]
     [InlineData(true, WeightFormat.Int8, WeightFormat.Int8, 1e-4)]
     [InlineData(false, WeightFormat.Int8, WeightFormat.Int4, 1e-4)]
+    [InlineData(true, WeightFormat.Int2, WeightFormat.Int8, 1e-4)]
+    [InlineData(false, WeightFormat.Int2, WeightFormat.Int4, 1e-4)]
     public void Base_graph_in_fp32_compute_equals_the_double_reference(bool tied, WeightFormat weights, WeightFormat embeddings, double bound)
     {
         TransformerConfig config = TinyModel.Config(tied);
@@ -38,6 +40,7 @@ public sealed class GraphTests : IDisposable
     [Theory]
     [InlineData(WeightFormat.Int4, 4)]
     [InlineData(WeightFormat.Int8, 4)]
+    [InlineData(WeightFormat.Int2, 4)]
     public void Default_accuracy_level_stays_near_the_double_reference(WeightFormat weights, int level)
     {
         TransformerConfig config = TinyModel.Config();
@@ -53,10 +56,27 @@ public sealed class GraphTests : IDisposable
     }
 
     [Theory]
+    [InlineData(WeightFormat.Int2, 128)]
+    [InlineData(WeightFormat.Int2, 256)]
+    [InlineData(WeightFormat.Int4, 256)]
+    public void Long_blocks_equal_the_double_reference(WeightFormat weights, int block)
+    {
+        TransformerConfig config = TinyModel.Config(hidden: 256, intermediate: 512);
+        QuantizedModel model = Quantize(config, weights, WeightFormat.Int8, block);
+        GraphExporter.WriteBase(model, new GraphOptions { Context = Context, Int4AccuracyLevel = 1, Int8AccuracyLevel = 1 }, folder["model"]);
+        int[] ids = TinyModel.Tokens(config, 20);
+
+        float[] logits = RunAll(model, "base.onnx", ids);
+
+        Assert.InRange(MaxDifference(new ReferenceTransformer(config, model.ReadDequantized).Forward(ids), logits), 0, 2e-4);
+    }
+
+    [Theory]
     [InlineData(WeightFormat.None, 8)]
     [InlineData(WeightFormat.Int4, 8)]
     [InlineData(WeightFormat.Int4, 16)]
     [InlineData(WeightFormat.Int8, 48)]
+    [InlineData(WeightFormat.Int2, 8)]
     public void Adapter_graph_equals_the_double_reference(WeightFormat weights, int rank)
     {
         TransformerConfig config = TinyModel.Config();

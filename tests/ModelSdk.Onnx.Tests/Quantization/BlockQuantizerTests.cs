@@ -12,6 +12,9 @@ public sealed class BlockQuantizerTests
     [InlineData(4, 128)]
     [InlineData(8, 32)]
     [InlineData(8, 128)]
+    [InlineData(2, 32)]
+    [InlineData(2, 128)]
+    [InlineData(2, 256)]
     public void Error_of_every_block_is_at_most_that_of_round_to_nearest(int bits, int block)
     {
         float[] weights = Weights(64, 256);
@@ -28,10 +31,11 @@ public sealed class BlockQuantizerTests
         }
 
         // Full range and searched scales must pay, not merely not hurt; 8 bits have little to gain.
-        Assert.InRange(ours / naive, 0, bits == 4 ? 0.85 : 0.99);
+        Assert.InRange(ours / naive, 0, bits switch { 2 => 0.35, 4 => 0.85, _ => 0.99 });
     }
 
     [Theory]
+    [InlineData(2)]
     [InlineData(4)]
     [InlineData(8)]
     public void Chosen_scale_is_the_best_of_a_double_precision_search(int bits)
@@ -44,6 +48,55 @@ public sealed class BlockQuantizerTests
             double mine = w.Select((v, i) => Math.Pow(v - restored[start + i], 2)).Sum();
             Assert.InRange(mine, 0, SearchError(w, bits) * (1 + 1e-4));
         }
+    }
+
+    [Theory]
+    [InlineData(2)]
+    [InlineData(4)]
+    [InlineData(8)]
+    public void A_search_weighted_by_importance_is_the_best_of_a_double_precision_search_and_never_worse_than_an_unweighted_one(int bits)
+    {
+        float[] weights = Weights(32, 128);
+        var random = new Random(9);
+        float[] importance = [.. Enumerable.Range(0, 128).Select(i => (float)Math.Exp(2 * TinyModel.Normal(random)))];
+        float[] plain = RoundTrip(weights, 128, bits, 64);
+        float[] weighted = RoundTrip(weights, 128, bits, 64, importance);
+        double before = 0, after = 0;
+        for (int start = 0; start < weights.Length; start += 64)
+        {
+            double[] w = [.. weights.AsSpan(start, 64).ToArray().Select(v => (double)v)];
+            double[] h = [.. importance.AsSpan(start % 128, 64).ToArray().Select(v => (double)v)];
+            double mine = w.Select((v, i) => h[i] * Math.Pow(v - weighted[start + i], 2)).Sum();
+            double other = w.Select((v, i) => h[i] * Math.Pow(v - plain[start + i], 2)).Sum();
+            Assert.InRange(mine, 0, SearchError(w, bits, h) * (1 + 1e-4));
+            Assert.InRange(mine, 0, other * (1 + 1e-4));
+            (before, after) = (before + other, after + mine);
+        }
+
+        Assert.InRange(after / before, 0, bits switch { 2 => 0.9, 4 => 0.93, _ => 0.999 });
+    }
+
+    [Fact]
+    public void Equal_importance_changes_nothing()
+    {
+        float[] weights = Weights(16, 128);
+        foreach (int bits in (int[])[2, 4, 8])
+            Assert.Equal(RoundTrip(weights, 128, bits, 32), RoundTrip(weights, 128, bits, 32, [.. Enumerable.Repeat(1f, 128)]));
+    }
+
+    [Fact]
+    public void Two_bits_are_packed_low_bits_first_with_zero_at_2()
+    {
+        // The extreme -2 makes the scale 1, so the codes are the weights themselves plus 2.
+        float[] weights = [.. Enumerable.Range(0, 32).Select(i => (float)((i % 4) - 2))];
+        var data = new byte[8];
+        var scales = new float[1];
+
+        BlockQuantizer.Quantize("w", weights, 32, 2, 32, data, scales);
+
+        Assert.Equal(1f, scales[0]);
+        Assert.All(data, b => Assert.Equal(0b11_10_01_00, b));
+        Assert.Equal(weights, RoundTrip(weights, 32, 2, 32));
     }
 
     [Fact]
@@ -78,6 +131,7 @@ public sealed class BlockQuantizerTests
     {
         Assert.All(RoundTrip(new float[128], 64, 4, 32), v => Assert.Equal(0f, v));
         Assert.All(RoundTrip(new float[128], 64, 8, 64), v => Assert.Equal(0f, v));
+        Assert.All(RoundTrip(new float[128], 64, 2, 64), v => Assert.Equal(0f, v));
     }
 
     [Fact]
@@ -122,11 +176,11 @@ public sealed class BlockQuantizerTests
         Assert.Contains("64", e.Message, StringComparison.Ordinal);
     }
 
-    private static float[] RoundTrip(float[] weights, int columns, int bits, int block)
+    private static float[] RoundTrip(float[] weights, int columns, int bits, int block, float[]? importance = null)
     {
         var data = new byte[weights.Length * bits / 8];
         var scales = new float[weights.Length / block];
-        BlockQuantizer.Quantize("layers.0.w", weights, columns, bits, block, data, scales);
+        BlockQuantizer.Quantize("layers.0.w", weights, columns, bits, block, data, scales, importance: importance);
         var restored = new float[weights.Length];
         BlockQuantizer.Dequantize(data, scales, columns, bits, block, restored);
         return restored;
@@ -145,9 +199,10 @@ public sealed class BlockQuantizerTests
         return w.Sum(v => Math.Pow(v - (Math.Clamp(Math.Round(v / scale), -top - 1, top) * scale), 2));
     }
 
-    /// <summary>The same candidates in double precision, each judged by the error it leaves.</summary>
-    private static double SearchError(double[] w, int bits)
+    /// <summary>The same candidates in double precision, each judged by the weighted error it leaves.</summary>
+    private static double SearchError(double[] w, int bits, double[]? importance = null)
     {
+        double[] h = importance ?? [.. w.Select(_ => 1.0)];
         int top = (1 << (bits - 1)) - 1;
         double extreme = w.MaxBy(Math.Abs);
         double best = double.MaxValue;
@@ -155,10 +210,10 @@ public sealed class BlockQuantizerTests
         {
             foreach (int sign in (int[])[1, -1])
             {
-                double trial = sign * extreme / (bits == 4 ? (31 + i) / 5.0 : 118 + i);
+                double trial = sign * extreme / (bits switch { 2 => (5 + i) / 5.0, 4 => (31 + i) / 5.0, _ => 118 + i });
                 double[] q = [.. w.Select(v => Math.Clamp(Math.Round(v / trial), -top - 1, top))];
-                double scale = w.Zip(q, (a, b) => a * b).Sum() / q.Sum(b => b * b);
-                best = Math.Min(best, w.Zip(q, (a, b) => Math.Pow(a - (b * scale), 2)).Sum());
+                double scale = w.Select((v, k) => h[k] * v * q[k]).Sum() / q.Select((b, k) => h[k] * b * b).Sum();
+                best = Math.Min(best, w.Select((v, k) => h[k] * Math.Pow(v - (q[k] * scale), 2)).Sum());
             }
         }
 
