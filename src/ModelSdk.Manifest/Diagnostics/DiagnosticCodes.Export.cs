@@ -36,6 +36,9 @@ public static partial class DiagnosticCodes
     /// <summary>ONNX Runtime does not load or run a graph that the exporter wrote.</summary>
     public const string ExportedGraphRejected = "MDL4031";
 
+    /// <summary>A transform does not fit the model or cannot be undone.</summary>
+    public const string TransformInvalid = "MDL4060";
+
     private static DiagnosticInfo[] ExportCodes() =>
     [
         new(BlockDoesNotDivide, "The columns of a weight do not divide by the quantization block"),
@@ -49,5 +52,6 @@ public static partial class DiagnosticCodes
         new(ContextTooLong, "The context asked for is longer than the model's positions"),
         new(ExportVerificationFailed, "What the exporter wrote does not compute what it should"),
         new(ExportedGraphRejected, "ONNX Runtime does not load or run a graph that the exporter wrote"),
+        new(TransformInvalid, "A transform does not fit the model or cannot be undone"),
     ];
 }

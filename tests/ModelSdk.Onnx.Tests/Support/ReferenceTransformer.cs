@@ -7,9 +7,14 @@ namespace ModelSdk.Onnx.Tests.Support;
 /// Qwen2 written plainly in double precision after Hugging Face's modeling_qwen2.py: the independent form that graphs are
 /// compared with. No cache, no fusion, one token sequence at a time. The adapter acts on tokens from a start on (masked LoRA).
 /// </summary>
-internal sealed class ReferenceTransformer(TransformerConfig config, Func<string, float[]> read, LoraAdapter? adapter = null, int adapterStart = 0)
+internal sealed class ReferenceTransformer(TransformerConfig config, Func<string, double[]> read, LoraAdapter? adapter = null, int adapterStart = 0)
 {
-    private readonly Dictionary<string, float[]> cache = [];
+    private readonly Dictionary<string, double[]> cache = [];
+
+    public ReferenceTransformer(TransformerConfig config, Func<string, float[]> read, LoraAdapter? adapter = null, int adapterStart = 0)
+        : this(config, name => Widened(read(name)), adapter, adapterStart)
+    {
+    }
 
     /// <summary>Logits of every position, [T][V].</summary>
     public double[][] Forward(int[] ids) => Linear(Hidden(ids), "lm_head");
@@ -18,7 +23,7 @@ internal sealed class ReferenceTransformer(TransformerConfig config, Func<string
     public double[][] Hidden(int[] ids)
     {
         int d = config.HiddenSize;
-        double[][] x = [.. ids.Select(id => Read("model.embed_tokens.weight").AsSpan(id * d, d).ToArray().Select(v => (double)v).ToArray())];
+        double[][] x = [.. ids.Select(id => Read("model.embed_tokens.weight").AsSpan(id * d, d).ToArray())];
         for (int layer = 0; layer < config.Layers; layer++)
         {
             string name = $"model.layers.{layer}";
@@ -101,11 +106,11 @@ internal sealed class ReferenceTransformer(TransformerConfig config, Func<string
         if (bias)
             y = [.. y.Select(row => row.Zip(Read($"{name}.bias"), (v, b) => v + b).ToArray())];
         if (adapter?.Linears.TryGetValue(name, out LoraLinear? lora) == true)
-            y = Add(y, [.. Product(Product(x, lora.A), lora.B).Select((row, t) => row.Select(v => t < adapterStart ? 0 : v * adapter.Alpha / adapter.Rank).ToArray())]);
+            y = Add(y, [.. Product(Product(x, Widened(lora.A)), Widened(lora.B)).Select((row, t) => row.Select(v => t < adapterStart ? 0 : v * adapter.Alpha / adapter.Rank).ToArray())]);
         return y;
     }
 
-    private static double[][] Product(double[][] x, float[] weight) => [.. x.Select(row =>
+    private static double[][] Product(double[][] x, double[] weight) => [.. x.Select(row =>
     {
         var result = new double[weight.Length / row.Length];
         for (int i = 0; i < result.Length; i++)
@@ -119,9 +124,11 @@ internal sealed class ReferenceTransformer(TransformerConfig config, Func<string
 
     private static double[][] Add(double[][] a, double[][] b) => [.. a.Zip(b, (x, y) => x.Zip(y, (u, v) => u + v).ToArray())];
 
-    private float[] Read(string name)
+    private static double[] Widened(float[] values) => Array.ConvertAll(values, v => (double)v);
+
+    private double[] Read(string name)
     {
-        if (!cache.TryGetValue(name, out float[]? values))
+        if (!cache.TryGetValue(name, out double[]? values))
             cache.Add(name, values = read(name));
         return values;
     }

@@ -1,0 +1,27 @@
+namespace ModelSdk.Onnx.Transforms.Maps;
+
+/// <summary>Reorders: element i of the result is element order[i] of the vector.</summary>
+internal sealed class PermutationMap(int[] order) : AxisMap
+{
+    public override int Size => order.Length;
+
+    public override AxisMap Inverse
+    {
+        get
+        {
+            var inverse = new int[order.Length];
+            for (int i = 0; i < order.Length; i++)
+                inverse[order[i]] = i;
+            return new PermutationMap(inverse);
+        }
+    }
+
+    public override AxisMap Transposed => Inverse;
+
+    public override void Apply(Span<double> x)
+    {
+        double[] old = x.ToArray();
+        for (int i = 0; i < x.Length; i++)
+            x[i] = old[order[i]];
+    }
+}
