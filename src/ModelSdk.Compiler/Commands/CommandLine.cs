@@ -32,6 +32,7 @@ internal static class CommandLine
             RunCommand.Create(),
             EvalCommand.Create(),
             BenchCommand.Create(),
+            SynthCommand.Create(),
             CleanCommand.Create(),
         };
         ParseResult parsed = root.Parse(args, new ParserConfiguration { ResponseFileTokenReplacer = null });

@@ -36,6 +36,9 @@ public static partial class DiagnosticCodes
     /// <summary>A gate of the manifest does not hold: what was measured is not good enough.</summary>
     public const string GateFailed = "MDL5010";
 
+    /// <summary>The folder that a synthetic base should become exists and holds files.</summary>
+    public const string SyntheticFolderTaken = "MDL5020";
+
     /// <summary>The model compiler ended with an error and named no reason.</summary>
     public const string CompilerFailed = "MDL5301";
 
@@ -69,6 +72,7 @@ public static partial class DiagnosticCodes
         new(TargetExceeded, "The bundle does not fit a target"),
         new(InputChanged, "An input changed during the compile"),
         new(GateFailed, "A gate does not hold"),
+        new(SyntheticFolderTaken, "The folder of a synthetic base is taken"),
         new(CommandLineInvalid, "The command line cannot be understood"),
         new(CompilerFailed, "The model compiler failed without a reason"),
         new(CompilerNotStarted, "The model compiler could not be started"),

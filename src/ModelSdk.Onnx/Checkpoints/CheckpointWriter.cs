@@ -21,7 +21,8 @@ public static class CheckpointWriter
         WriteConfig(Path.Combine(folder, "config.json"), config, type);
     }
 
-    private static void WriteConfig(string path, TransformerConfig config, TensorDType type)
+    /// <summary>Writes config.json.</summary>
+    internal static void WriteConfig(string path, TransformerConfig config, TensorDType type)
     {
         using FileStream stream = File.Create(path);
         using var json = new Utf8JsonWriter(stream, new JsonWriterOptions { Indented = true, NewLine = "\n" });
