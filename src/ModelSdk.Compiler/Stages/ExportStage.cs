@@ -4,6 +4,7 @@ using ModelSdk.Compiler.Evaluation;
 using ModelSdk.Compiler.Store;
 using ModelSdk.Manifest;
 using ModelSdk.Onnx.Adapters;
+using ModelSdk.Onnx.Checkpoints;
 using ModelSdk.Onnx.Export;
 using ModelSdk.Onnx.Graphs;
 using ModelSdk.Onnx.Heads;
@@ -20,6 +21,9 @@ internal static class ExportStage
 
     private const int Version = 3;
     private const int ReferenceExamples = 8;
+
+    // Reference logits need the whole base in fp32; of a base whose weights would take more than this in memory none are computed.
+    private const long MostReferenceBytes = 5L << 29;
 
     // A single short example may hold several near ties, whose likeliest token flips at any difference; what flips cost is measured by evaluate.
     private static readonly VerificationBounds s_bounds = new() { ArgmaxAgreement = 0.75 };
@@ -137,7 +141,7 @@ internal static class ExportStage
     private static List<ReferenceLogits> References(CompileInputs inputs, StoreEntry resolved, IReadOnlyList<StoreEntry> trained, QuantizedModel model, CancellationToken cancellationToken)
     {
         List<ReferenceLogits> references = [];
-        if (trained.Count == 0)
+        if (trained.Count == 0 || Qwen2Tensors.Of(model.Architecture).Sum(t => t.Shape.Aggregate((long)sizeof(float), (product, size) => product * size)) > MostReferenceBytes)
         {
             return references;
         }

@@ -13,6 +13,11 @@ public static partial class ExportVerifier
     private const int MaxTokens = 40;
 
     /// <summary>
+    /// Most bytes of weights that are run: ONNX Runtime copies what it runs into the form of its kernels. Larger models are run in their first layers.
+    /// </summary>
+    private const long MostBytes = 3L << 29;
+
+    /// <summary>
     /// Checks every graph against itself (token by token, in chunks and in a ragged batch = in one pass), a zero adapter against
     /// the base, and each mode against the given reference logits.
     /// </summary>
@@ -32,8 +37,23 @@ public static partial class ExportVerifier
         GraphOptions options,
         IReadOnlyList<ReferenceLogits> references,
         VerificationBounds? bounds = null,
-        CancellationToken cancellationToken = default)
+        CancellationToken cancellationToken = default) =>
+        Verify(model, folder, adapters, options, references, bounds, MostBytes, cancellationToken);
+
+    /// <summary>The same with another limit of the bytes of weights that are run.</summary>
+    internal static VerificationReport Verify(
+        QuantizedModel model,
+        string folder,
+        IReadOnlyList<BundleAdapter> adapters,
+        GraphOptions options,
+        IReadOnlyList<ReferenceLogits> references,
+        VerificationBounds? bounds,
+        long mostBytes,
+        CancellationToken cancellationToken)
     {
+        int layers = LayersWithin(model, mostBytes);
+        if (layers < model.Architecture.Layers)
+            return VerifyLarge(model, layers, folder, adapters, options, bounds, cancellationToken);
         bounds ??= new VerificationBounds();
         bool exact = IsExact(model, options);
         double sameWeights = exact ? bounds.SameWeightsExact : bounds.SameWeightsRounded;
@@ -57,7 +77,7 @@ public static partial class ExportVerifier
         {
             using var zero = new ZeroAdapter(model, options, folder);
             using var runner = new GraphRunner(zero.GraphPath, config, weights);
-            using var cache = new KeyValueCache(config, 1, options.Context);
+            using var cache = new KeyValueCache(config, 1, tokens.Length);
             Add(BundleManifest.BaseMode, "adapter graph with zero LoRA = base graph", baseLogits, All(runner, tokens, cache), sameWeights, 0);
         }
 
@@ -66,12 +86,12 @@ public static partial class ExportVerifier
         float[] CheckItself(string mode, GraphRunner runner)
         {
             cancellationToken.ThrowIfCancellationRequested();
-            using var cache = new KeyValueCache(config, 1, options.Context);
+            using var cache = new KeyValueCache(config, 1, tokens.Length);
             float[] full = All(runner, tokens, cache);
             // The same cache again: a smaller length rewinds it, so stale entries behind the end must not matter.
             Add(mode, "token by token = in one pass", full, Pieces(runner, tokens, 1, cache), sameWeights, 0);
             Add(mode, "in chunks = in one pass", full, Pieces(runner, tokens, Math.Max(2, tokens.Length / 3), cache), sameWeights, 0);
-            Add(mode, "in a ragged batch = in one pass", full, Batch(runner, tokens, options.Context), sameWeights, 0);
+            Add(mode, "in a ragged batch = in one pass", full, Batch(runner, tokens), sameWeights, 0);
             return full;
         }
 
@@ -82,7 +102,7 @@ public static partial class ExportVerifier
                 cancellationToken.ThrowIfCancellationRequested();
                 if (reference.Tokens.Length > options.Context || reference.Logits.Length != (long)(reference.Tokens.Length - reference.Start) * config.VocabularySize)
                     throw new ArgumentException($"Reference logits of {mode} do not fit {reference.Tokens.Length} tokens from {reference.Start} on.", nameof(references));
-                using var cache = new KeyValueCache(config, 1, options.Context);
+                using var cache = new KeyValueCache(config, 1, reference.Tokens.Length);
                 if (reference.Start > 0)
                     baseRunner.Run(reference.Tokens.AsSpan(0, reference.Start), [reference.Start], [], cache);
                 int[] rest = reference.Tokens[reference.Start..];
@@ -93,6 +113,45 @@ public static partial class ExportVerifier
 
         void Add(string mode, string name, float[] expected, float[] actual, double bound, double agreementBound) =>
             checks.Add(mode, name, expected, actual, config.VocabularySize, bound, agreementBound);
+    }
+
+    /// <summary>
+    /// Checks of a model whose weights would not fit beside their prepared copy: every graph is loaded, and graphs of the first layers, which are built by
+    /// the same code over the same weights, are checked against themselves. Reference logits are those of the whole model, so none are compared.
+    /// </summary>
+    private static VerificationReport VerifyLarge(
+        QuantizedModel model, int layers, string folder, IReadOnlyList<BundleAdapter> adapters, GraphOptions options, VerificationBounds? bounds, CancellationToken cancellationToken)
+    {
+        using (var placeholder = new WeightFilePlaceholder(folder))
+        using (var weights = new MappedWeights(model))
+        {
+            foreach (string graph in (string[])[GraphExporter.BaseGraphName, .. adapters.Select(a => a.Graph)])
+            {
+                cancellationToken.ThrowIfCancellationRequested();
+                GraphRunner.CheckLoads(Path.Combine(folder, graph), weights);
+            }
+        }
+
+        string work = Path.Combine(folder, $"first-{Guid.NewGuid():N}");
+        try
+        {
+            QuantizedModel first = model.FirstLayers(layers);
+            GraphExporter.WriteBase(first, options, work);
+            return Verify(first, work, [], options, [], bounds, long.MaxValue, cancellationToken);
+        }
+        finally
+        {
+            if (Directory.Exists(work))
+                Directory.Delete(work, recursive: true);
+        }
+    }
+
+    /// <summary>Whole layers whose weights, the head's included, take at most so many bytes; at least 1.</summary>
+    private static int LayersWithin(QuantizedModel model, long bytes)
+    {
+        long Of(string prefix) => model.Tensors.Where(t => t.Name.StartsWith(prefix, StringComparison.Ordinal)).Sum(t => t.Bytes);
+        long layer = Of(TensorNames.Layer(0, ""));
+        return (int)Math.Clamp((bytes - Of(TensorNames.Head)) / layer, 1, model.Architecture.Layers);
     }
 
     private static bool IsExact(QuantizedModel model, GraphOptions options) =>
@@ -117,13 +176,13 @@ public static partial class ExportVerifier
     /// Two rows of the same tokens, one of them a third shorter at first: a padded first pass without a past, then one token a
     /// row and step. Returns the logits of both rows' every position, the longer row's where both have one and they agree in place.
     /// </summary>
-    private static float[] Batch(GraphRunner runner, int[] tokens, int context)
+    private static float[] Batch(GraphRunner runner, int[] tokens)
     {
         int vocabulary = runner.Config.VocabularySize;
         int length = tokens.Length;
         int first = Math.Max(1, length / 2);
         int shorter = Math.Max(1, length / 3);
-        using var cache = new KeyValueCache(runner.Config, 2, context);
+        using var cache = new KeyValueCache(runner.Config, 2, length);
         var rows = new float[2][];
         for (int row = 0; row < 2; row++)
             rows[row] = new float[length * vocabulary];

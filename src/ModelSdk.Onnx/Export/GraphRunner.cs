@@ -20,17 +20,7 @@ internal sealed class GraphRunner : IDisposable
     {
         Config = config;
         _constants = constants ?? [];
-        using var options = new SessionOptions { LogSeverityLevel = OrtLoggingLevel.ORT_LOGGING_LEVEL_ERROR };
-        options.AddSessionConfigEntry("session.intra_op.allow_spinning", "0");
-        weights.AddTo(options);
-        try
-        {
-            _session = new InferenceSession(graphPath, options, weights.Prepacked);
-        }
-        catch (OnnxRuntimeException e)
-        {
-            throw new ExportException(DiagnosticCodes.ExportedGraphRejected, $"ONNX Runtime does not load {graphPath}: {e.Message}", e);
-        }
+        _session = Open(graphPath, weights, prepack: true);
     }
 
     public TransformerConfig Config { get; }
@@ -75,6 +65,28 @@ internal sealed class GraphRunner : IDisposable
     {
         _runOptions.Dispose();
         _session.Dispose();
+    }
+
+    /// <summary>Checks that ONNX Runtime takes a graph, without running it and without the copy of its weights that running needs.</summary>
+    /// <param name="graphPath">The file.</param>
+    /// <param name="weights">Base weights.</param>
+    public static void CheckLoads(string graphPath, MappedWeights weights) => Open(graphPath, weights, prepack: false).Dispose();
+
+    private static InferenceSession Open(string graphPath, MappedWeights weights, bool prepack)
+    {
+        using var options = new SessionOptions { LogSeverityLevel = OrtLoggingLevel.ORT_LOGGING_LEVEL_ERROR };
+        options.AddSessionConfigEntry("session.intra_op.allow_spinning", "0");
+        weights.AddTo(options);
+        if (!prepack)
+            options.AddSessionConfigEntry("session.disable_prepacking", "1");
+        try
+        {
+            return prepack ? new InferenceSession(graphPath, options, weights.Prepacked) : new InferenceSession(graphPath, options);
+        }
+        catch (OnnxRuntimeException e)
+        {
+            throw new ExportException(DiagnosticCodes.ExportedGraphRejected, $"ONNX Runtime does not load {graphPath}: {e.Message}", e);
+        }
     }
 
     private void Run(

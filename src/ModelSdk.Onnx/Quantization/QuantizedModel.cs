@@ -21,11 +21,17 @@ public sealed class QuantizedModel
     /// <summary>Most positions that rotary tables are stored for, in tokens: the greatest context a manifest may ask for.</summary>
     public const int MaxPositions = 4096;
 
+    private readonly QuantizedModelDirectory _directory;
     private readonly Dictionary<string, BundleTensor> _tensors;
     private readonly Dictionary<string, QuantizedWeight> _weights;
 
+    /// <summary>The same weights as a model of the first layers alone, with its embedding, final norm and head.</summary>
+    /// <param name="layers">How many, from 1.</param>
+    internal QuantizedModel FirstLayers(int layers) => new(Folder, _directory with { Architecture = Architecture with { Layers = layers } });
+
     private QuantizedModel(string folder, QuantizedModelDirectory directory)
     {
+        _directory = directory;
         Folder = folder;
         Architecture = directory.Architecture;
         Options = new QuantizationSettings { Weights = directory.Weights, Block = directory.Block, Embeddings = directory.Embeddings };

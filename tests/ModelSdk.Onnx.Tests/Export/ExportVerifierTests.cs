@@ -89,6 +89,29 @@ public sealed class ExportVerifierTests(ITestOutputHelper output) : IDisposable
         Assert.Equal("MDL4030", e.Code);
     }
 
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public void Of_a_model_too_large_to_run_every_graph_is_loaded_and_the_first_layers_are_run(bool tied)
+    {
+        GraphOptions options = new() { Context = Context };
+        (QuantizedModel model, BundleAdapter written, _) = Export(TinyModel.Config(tied, layers: 3), WeightFormat.Int4, options);
+        string[] before = Directory.GetFileSystemEntries(model.Folder);
+        VerificationReport Verify() => ExportVerifier.Verify(model, model.Folder, [written], options, [], null, mostBytes: 1, TestContext.Current.CancellationToken);
+
+        Assert.Equal(3, Verify().Checks.Count); // the base's first layer against itself
+        Assert.Equal(before, Directory.GetFileSystemEntries(model.Folder));
+
+        QuantizedModel first = model.FirstLayers(1);
+        int[] ids = TinyModel.Tokens(first.Architecture, 12);
+        GraphExporter.WriteBase(first, options, folder["first"]);
+        Assert.Equal(4, ExportVerifier.Verify(first, folder["first"], [], options, [BaseReference(first, ids)], new VerificationBounds { ArgmaxAgreement = 0.8 }, TestContext.Current.CancellationToken).Checks.Count);
+
+        string path = Path.Combine(model.Folder, written.Graph);
+        File.WriteAllBytes(path, File.ReadAllBytes(path)[..^500]);
+        Assert.Equal("MDL4031", Assert.Throws<ExportException>(Verify).Code);
+    }
+
     private (QuantizedModel Model, BundleAdapter Written, LoraAdapter Adapter) Export(TransformerConfig config, WeightFormat weights, GraphOptions options)
     {
         using var checkpoint = TinyModel.Write(folder["base"], config);
