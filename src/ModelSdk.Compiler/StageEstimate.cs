@@ -35,7 +35,7 @@ internal sealed record StageEstimate(PlannedStage Stage, bool Cached, double Sec
         double bits = inputs.Manifest.Quantization.Weights switch { WeightFormat.Int2 => 3.5, WeightFormat.Int4 => 5.5, WeightFormat.Int8 => 9, _ => 32 };
         double quantized = parameters * bits / 8;
         double dataBytes = inputs.All.Except(inputs.Weights).Sum(f => (double)f.Bytes);
-        double caches = DecodedRows * inputs.Context * inputs.Architecture.Layers * inputs.Architecture.KeyValueSize * 8;
+        double caches = DecodedRows * inputs.Context * inputs.Architecture.Layers * inputs.Architecture.KeyValueSize * 2 * CacheBytes(inputs.Manifest.Quantization);
         AdapterSettings? adapter = inputs.Manifest.Adapters.FirstOrDefault(a => a.Name == stage.Adapter);
         (double seconds, double disk, double memory) = stage.Stage switch
         {
@@ -51,6 +51,14 @@ internal sealed record StageEstimate(PlannedStage Stage, bool Cached, double Sec
         };
         return new StageEstimate(stage, false, seconds, (long)disk, (long)memory);
     }
+
+    /// <summary>Bytes of a stored number of keys or values.</summary>
+    private static double CacheBytes(QuantizationSettings settings) => settings switch
+    {
+        { Weights: WeightFormat.None } or { KeyValueCache: CacheFormat.None } => 4,
+        { KeyValueCache: CacheFormat.Int4 } => 0.5,
+        _ => 1,
+    };
 
     private static (double Seconds, double Disk, double Memory) Training(CompileInputs inputs, AdapterSettings adapter, double parameters, double tokens)
     {

@@ -79,7 +79,7 @@ internal sealed class LoadedBundle : IDisposable
     /// <param name="workers">Threads with batches of their own; with sessions of one thread each, the number of processors.</param>
     /// <param name="verified">Whether the mode's verifier judges each answer.</param>
     public BatchDecoder Batch(int mode, int rows, int workers, bool verified = false) =>
-        new(Bundle.Architecture, Output, Sessions.Base, Sessions[mode], Bundle.Context, rows, workers, verifier: verified ? Verifier(mode) : null);
+        new(Bundle.Architecture, Output, Sessions.Encoder, Sessions[mode], Bundle.Context, rows, workers, verifier: verified ? Verifier(mode) : null, cache: Bundle.Cache);
 
     public void Dispose() => Sessions.Dispose();
 

@@ -230,5 +230,5 @@ public sealed class ReasoningModel : IAsyncDisposable
             _caches.Push(cache);
     }
 
-    private TokenCache NewCache() => new(Bundle.Architecture, Bundle.Context, _options.PrefillChunk, _loaded.Sessions.Modes.Count);
+    private TokenCache NewCache() => new(Bundle.Architecture, Bundle.Context, _options.PrefillChunk, _loaded.Sessions.Modes.Count, Bundle.Cache);
 }

@@ -18,7 +18,7 @@ public class ManifestParserTests
         Assert.Equal(
             new PromptSettings { System = "You solve problems.", Budget = "({budget} tokens)", ThinkOpen = "<r>", ThinkClose = "</r>", ForceAnswer = "…</r>\nSo: " },
             manifest.Prompt);
-        Assert.Equal(new QuantizationSettings { Weights = WeightFormat.Int8, Block = 128, Embeddings = WeightFormat.Int4 }, manifest.Quantization);
+        Assert.Equal(new QuantizationSettings { Weights = WeightFormat.Int8, Block = 128, Embeddings = WeightFormat.Int4, KeyValueCache = CacheFormat.Int8 }, manifest.Quantization);
         Assert.Equal(
             new AdapterSettings
             {
@@ -392,6 +392,7 @@ public class ManifestParserTests
     [InlineData("""{ "base": "b", "quantization": { "block": [|48|] } }""")]
     [InlineData("""{ "base": "b", "quantization": { "block": [|512|] } }""")]
     [InlineData("""{ "base": "b", "quantization": { "embeddings": [|"none"|] } }""")]
+    [InlineData("""{ "base": "b", "quantization": { "keyValueCache": [|"int2"|] } }""")]
     [InlineData("""{ "base": "b", "adapters": { "a": { "train": [|" "|] } } }""")]
     [InlineData("""{ "base": "b", "adapters": { "a": { "train": "t", "targets": [|[]|] } } }""")]
     [InlineData("""{ "base": "b", "adapters": { "a": { "train": "t", "targets": [ [|"q"|] ] } } }""")]

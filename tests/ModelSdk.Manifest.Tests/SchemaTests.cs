@@ -76,6 +76,7 @@ public class SchemaTests
             ["quantization/weights"] = root.Quantization.Weights.ToString().ToLowerInvariant(),
             ["quantization/block"] = root.Quantization.Block,
             ["quantization/embeddings"] = root.Quantization.Embeddings.ToString().ToLowerInvariant(),
+            ["quantization/keyValueCache"] = root.Quantization.KeyValueCache.ToString().ToLowerInvariant(),
             ["adapters/rank"] = adapter.Rank,
             ["adapters/alpha"] = adapter.Alpha,
             ["adapters/dropout"] = adapter.Dropout,

@@ -31,7 +31,7 @@ internal static class BenchCommand
     private static void Print(BenchmarkReport report)
     {
         CultureInfo culture = CultureInfo.InvariantCulture;
-        Console.WriteLine(string.Create(culture, $"{report.Machine}, {report.Threads} threads, read bandwidth {report.ReadBandwidthGBs:F1} GB/s, {report.WeightBytesPerToken / 1e6:F2} MB of weights a token"));
+        Console.WriteLine(string.Create(culture, $"{report.Machine}, {report.Threads} threads, read bandwidth {report.ReadBandwidthGBs:F1} GB/s, {report.WeightBytesPerToken / 1e6:F2} MB of weights a token, {report.CacheBytesPerToken} bytes of keys and values ({report.KeyValueCache}) for each token held"));
         foreach (DecodeMeasurement decode in report.Decode)
         {
             Console.WriteLine(string.Create(culture, $"decode {decode.Mode,-16} {decode.TokensPerSecond,8:F0} tokens/s  {decode.MsPerStep:F3} ms a step, {decode.Streams} stream{(decode.Streams == 1 ? "" : "s")}, {decode.ContextTokens} tokens before, {decode.RooflineFraction * 100:F0}% of the memory limit"));

@@ -48,6 +48,7 @@ internal static class InspectCommand
             ("compiler", manifest.Compiler),
             ("shape", $"{shape.Type}, {shape.Layers} layers, hidden {shape.HiddenSize}, heads {shape.Heads}/{shape.KeyValueHeads}, vocabulary {shape.VocabularySize}"),
             ("weights", quantization),
+            ("keys and values", string.Create(culture, $"{manifest.Quantization.KeyValueCache ?? "fp32"}, {manifest.CacheBytesPerToken} bytes a token, {manifest.CacheBytesPerToken * manifest.Context / 1e6:F2} MB a sequence")),
             ("context", $"{manifest.Context} tokens"),
             ("modes", string.Join(", ", (manifest.Switcher is null ? manifest.Modes : [.. manifest.Modes, BundleManifest.AutoMode]).Select(m => m == manifest.DefaultMode ? m + " (default)" : m))),
             ("budgets", manifest.Budgets.Count == 0 ? "none" : string.Join(", ", manifest.Budgets.Select(b => string.Create(culture, $"{b.Name} {b.Tokens}")))),

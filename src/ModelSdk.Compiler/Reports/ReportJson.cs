@@ -51,6 +51,8 @@ internal static class ReportJson
                 ["layers"] = bundle.Architecture.Layers,
                 ["context"] = bundle.Context,
                 ["weights"] = bundle.Quantization.Weights == "none" ? "fp32" : bundle.Quantization.Weights,
+                ["keyValueCache"] = bundle.Quantization.KeyValueCache ?? "fp32",
+                ["cacheBytesPerToken"] = bundle.CacheBytesPerToken,
             },
             ["training"] = TrainingJson.Adapters(inputs, entries),
             ["parity"] = JsonNode.Parse(File.ReadAllBytes(entries.Exported.File(ExportStage.ParityFile))),
@@ -69,7 +71,7 @@ internal static class ReportJson
             {
                 ["config"] = bundle.Quantization.Weights == "none"
                     ? "none"
-                    : $"{bundle.Quantization.Weights} block {bundle.Quantization.Block}, embeddings {bundle.Quantization.Embeddings}",
+                    : $"{bundle.Quantization.Weights} block {bundle.Quantization.Block}, embeddings {bundle.Quantization.Embeddings}, keys and values {bundle.Quantization.KeyValueCache ?? "fp32"}",
                 ["accuracy"] = report["evaluation"]!["deployed"]!["accuracy"].Number(),
                 ["bits"] = Math.Round(bundle.Files[bundle.Weights.File].Bytes * 8.0 / ParameterCount(bundle.Architecture), 2),
             });

@@ -62,12 +62,12 @@ internal static class BundleStage
         CheckTargets(inputs, bundle);
     }
 
-    // Disk is exact. Memory is weights, adapters, one KV cache in fp32, and what the runtime itself takes: an estimate from below.
+    // Disk is exact. Memory is weights, adapters, one KV cache, and what the runtime itself takes: an estimate from below.
     private static void CheckTargets(CompileInputs inputs, BundleManifest bundle)
     {
         const long runtimeBytes = 95_000_000; // .NET and ONNX Runtime: what `modelc bench` shows for the sample, whose own bytes hardly count (linux-x64)
         long disk = bundle.Files.Values.Sum(f => f.Bytes);
-        long cache = 2L * bundle.Architecture.Layers * bundle.Architecture.KeyValueSize * bundle.Context * sizeof(float);
+        long cache = bundle.CacheBytesPerToken * bundle.Context;
         long memory = runtimeBytes + bundle.Files[bundle.Weights.File].Bytes + bundle.Adapters.SelectMany(a => (string[])[a.Weights, a.Verifier?.Weights ?? a.Weights]).Distinct().Sum(f => bundle.Files[f].Bytes) + cache;
         for (int i = 0; i < inputs.Manifest.Targets.Count; i++)
         {

@@ -19,7 +19,7 @@ internal static class ExportStage
 {
     public const string ParityFile = "parity.json";
 
-    private const int Version = 3;
+    private const int Version = 4;
     private const int ReferenceExamples = 8;
 
     // Reference logits need the whole base in fp32; of a base whose weights would take more than this in memory none are computed.
@@ -71,6 +71,12 @@ internal static class ExportStage
         GraphOptions options = new() { Context = inputs.Context };
         progress("writing graphs", 0);
         List<string> files = [GraphExporter.WriteBase(model, options, folders.Output)];
+        string? encoder = GraphExporter.WriteEncoder(model, options, folders.Output);
+        if (encoder is not null)
+        {
+            files.Add(encoder);
+        }
+
         List<BundleAdapter> adapters = [];
         foreach ((AdapterSettings adapter, StoreEntry entry) in inputs.Manifest.Adapters.Zip(shipped))
         {
@@ -99,7 +105,7 @@ internal static class ExportStage
         progress("running the graphs", 0.5);
         VerificationReport report = ExportVerifier.Verify(model, folders.Output, adapters, options, references, s_bounds, cancellationToken);
         report = Add(report, HeadReports(model, options, inputs, adapters, shipped, switcher, verifiers, folders.Output));
-        new ExportedGraphs(files, adapters, prefill).Write(Path.Combine(folders.Output, ExportedGraphs.FileName));
+        new ExportedGraphs(files, adapters, encoder, prefill).Write(Path.Combine(folders.Output, ExportedGraphs.FileName));
         File.WriteAllText(Path.Combine(folders.Output, ParityFile), Summary(report).ToJsonString(new JsonSerializerOptions { WriteIndented = true, NewLine = "\n" }));
         progress($"{report.Checks.Count} comparisons hold", 1);
     }

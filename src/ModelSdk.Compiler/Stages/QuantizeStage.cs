@@ -7,11 +7,11 @@ namespace ModelSdk.Compiler.Stages;
 
 /// <summary>
 /// Quantizes the base (paper 6). Reads config.json and the weights; writes weights.bin, the one weight file of the bundle, and its
-/// directory. Adapters are trained on what this stage wrote (QAMR).
+/// directory, and runs what it wrote to choose how keys and values are stored. Adapters are trained on what this stage wrote (QAMR).
 /// </summary>
 internal static class QuantizeStage
 {
-    private const int Version = 1;
+    private const int Version = 2;
 
     public static StageKey Key(CompileInputs inputs)
     {
@@ -20,7 +20,8 @@ internal static class QuantizeStage
             .Add("config", inputs.BaseDigest("config.json"))
             .Add("weights", options.Weights.ToString())
             .Add("block", options.Block)
-            .Add("embeddings", options.Embeddings.ToString());
+            .Add("embeddings", options.Embeddings.ToString())
+            .Add("keyValueCache", options.KeyValueCache.ToString());
         foreach (InputFile file in inputs.Weights)
         {
             key.Add(file.Name, file.Sha256);
@@ -33,16 +34,26 @@ internal static class QuantizeStage
     {
         using Checkpoint checkpoint = Checkpoint.Open(inputs.BaseFolder);
         progress("reading and quantizing weights", 0);
-        QuantizedModel.Quantize(
+        QuantizationSettings options = Effective(inputs.Manifest.Quantization);
+        QuantizedModel model = QuantizedModel.Quantize(
             checkpoint,
-            Effective(inputs.Manifest.Quantization),
+            options,
             folders.Output,
             new DirectProgress<double>(share => progress("quantizing weights", share)),
             cancellationToken);
+        if (options.KeyValueCache != CacheFormat.None)
+        {
+            KeyValueCalibration.Run(
+                model,
+                options.KeyValueCache,
+                KeyValueCalibration.Tokens(model),
+                new DirectProgress<double>(share => progress("measuring keys and values", share)),
+                cancellationToken).Write(folders.Output);
+        }
     }
 
     /// <summary>The manifest's settings; those that have no effect take one value, so that they change no key.</summary>
     private static QuantizationSettings Effective(QuantizationSettings settings) => settings.Weights == WeightFormat.None
-        ? new QuantizationSettings { Weights = WeightFormat.None, Embeddings = WeightFormat.None }
+        ? new QuantizationSettings { Weights = WeightFormat.None, Embeddings = WeightFormat.None, KeyValueCache = CacheFormat.None }
         : settings;
 }

@@ -14,6 +14,7 @@ internal sealed class ManifestBinder
 
     private static readonly string[] WeightFormats = ["int4", "int8", "int2", "none"];
     private static readonly string[] EmbeddingFormats = ["int4", "int8"];
+    private static readonly string[] CacheFormats = ["int8", "int4", "none"];
     private static readonly string[] AnswerTypes = ["text", "integer", "number", "choice"];
     private static readonly string[] CountedLengths = ["total", "think"];
     private static readonly string[] KlReferences = ["sft", "base"];
@@ -173,6 +174,7 @@ internal sealed class ManifestBinder
             Weights = Format(quantization.OneOf("weights", WeightFormats)) ?? settings.Weights,
             Block = block ?? settings.Block,
             Embeddings = Format(quantization.OneOf("embeddings", EmbeddingFormats)) ?? settings.Embeddings,
+            KeyValueCache = Cache(quantization.OneOf("keyValueCache", CacheFormats)) ?? settings.KeyValueCache,
         };
     }
 
@@ -182,6 +184,14 @@ internal sealed class ManifestBinder
         "int8" => WeightFormat.Int8,
         "int2" => WeightFormat.Int2,
         "none" => WeightFormat.None,
+        _ => null,
+    };
+
+    private static CacheFormat? Cache(string? name) => name switch
+    {
+        "int8" => CacheFormat.Int8,
+        "int4" => CacheFormat.Int4,
+        "none" => CacheFormat.None,
         _ => null,
     };
 

@@ -39,6 +39,9 @@ public static partial class DiagnosticCodes
     /// <summary>A transform does not fit the model or cannot be undone.</summary>
     public const string TransformInvalid = "MDL4060";
 
+    /// <summary>The base computes keys or values that are no numbers, so no scales can be chosen for its cache.</summary>
+    public const string CacheRangeInvalid = "MDL4070";
+
     private static DiagnosticInfo[] ExportCodes() =>
     [
         new(BlockDoesNotDivide, "The columns of a weight do not divide by the quantization block"),
@@ -53,5 +56,6 @@ public static partial class DiagnosticCodes
         new(ExportVerificationFailed, "What the exporter wrote does not compute what it should"),
         new(ExportedGraphRejected, "ONNX Runtime does not load or run a graph that the exporter wrote"),
         new(TransformInvalid, "A transform does not fit the model or cannot be undone"),
+        new(CacheRangeInvalid, "The base computes keys or values that are no numbers"),
     ];
 }

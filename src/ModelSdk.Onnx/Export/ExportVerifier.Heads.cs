@@ -34,7 +34,7 @@ public static partial class ExportVerifier
         float[] expected = Weighted(hidden, weights, config.HiddenSize);
 
         using var runner = new GraphRunner(Path.Combine(folder, GraphExporter.PrefillGraphName), config, mapped);
-        using var cache = new KeyValueCache(config, 1, tokens.Length);
+        using KeyValueCache cache = runner.NewCache(1, tokens.Length);
         (float[] pooled, float[] logits) = runner.Pool(tokens, tokens.Length, weights, new float[config.HiddenSize], cache);
         checks.Add(BundleManifest.BaseMode, "pooled state = weighted hidden states", expected, pooled, config.HiddenSize, sameWeights, 0);
         checks.Add(BundleManifest.BaseMode, "switcher in the graph = its head on the pooled state", [.. head.Logits(pooled).Select(v => (float)v)], logits, logits.Length, bounds.SameWeightsExact, 0);
@@ -82,7 +82,7 @@ public static partial class ExportVerifier
         }
 
         using var runner = new GraphRunner(Path.Combine(folder, graph), config, mapped);
-        using var cache = new KeyValueCache(config, 1, tokens.Length);
+        using KeyValueCache cache = runner.NewCache(1, tokens.Length);
         float[] scores = All(runner, tokens, cache);
         checks.Add(mode, "verifier = its head on hidden states", expected, scores, 1, bounds.SameWeightsExact, 0);
         checks.Add(mode, "verifier token by token = in one pass", scores, Pieces(runner, tokens, 1, cache), 1, sameWeights, 0);
@@ -125,7 +125,7 @@ public static partial class ExportVerifier
             float[] Logits(string graph, LoraMemory? memory)
             {
                 using var runner = new GraphRunner(graph, config, mapped, memory?.Inputs);
-                using var cache = new KeyValueCache(config, 1, tokens.Length);
+                using KeyValueCache cache = runner.NewCache(1, tokens.Length);
                 return All(runner, tokens, cache);
             }
         }
@@ -160,7 +160,7 @@ public static partial class ExportVerifier
             var parts = new GraphParts(adapter is null ? null : AdapterTensors.Write(model, adapter, folder, weights), Hidden: true);
             TransformerGraph.Build(model, options, name, QuantizedModel.WeightsFileName, parts).Write(graph, GraphExporter.ProducerVersion);
             using var runner = new GraphRunner(graph, model.Architecture, mapped);
-            using var cache = new KeyValueCache(model.Architecture, 1, tokens.Length);
+            using KeyValueCache cache = runner.NewCache(1, tokens.Length);
             return All(runner, tokens, cache);
         }
         finally

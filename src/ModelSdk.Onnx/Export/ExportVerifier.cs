@@ -19,7 +19,7 @@ public static partial class ExportVerifier
 
     /// <summary>
     /// Checks every graph against itself (token by token, in chunks and in a ragged batch = in one pass), a zero adapter against
-    /// the base, and each mode against the given reference logits.
+    /// the base, prompts encoded for a quantized cache against the base, and each mode against the given reference logits.
     /// </summary>
     /// <param name="model">Base weights.</param>
     /// <param name="folder">Holds the graphs (and adapters/); weights.bin may lie elsewhere.</param>
@@ -63,7 +63,10 @@ public static partial class ExportVerifier
         using var placeholder = new WeightFilePlaceholder(folder);
         using var weights = new MappedWeights(model);
         using var baseRunner = new GraphRunner(Path.Combine(folder, GraphExporter.BaseGraphName), config, weights);
+        using GraphRunner? encoder = model.Cache is null ? null : new GraphRunner(Path.Combine(folder, GraphExporter.EncoderGraphName), config, weights);
         float[] baseLogits = CheckItself(BundleManifest.BaseMode, baseRunner);
+        if (encoder is not null)
+            CheckEncoder(encoder);
         CheckReferences(BundleManifest.BaseMode, baseRunner);
 
         foreach (BundleAdapter adapter in adapters)
@@ -77,7 +80,7 @@ public static partial class ExportVerifier
         {
             using var zero = new ZeroAdapter(model, options, folder);
             using var runner = new GraphRunner(zero.GraphPath, config, weights);
-            using var cache = new KeyValueCache(config, 1, tokens.Length);
+            using KeyValueCache cache = runner.NewCache(1, tokens.Length);
             Add(BundleManifest.BaseMode, "adapter graph with zero LoRA = base graph", baseLogits, All(runner, tokens, cache), sameWeights, 0);
         }
 
@@ -86,13 +89,33 @@ public static partial class ExportVerifier
         float[] CheckItself(string mode, GraphRunner runner)
         {
             cancellationToken.ThrowIfCancellationRequested();
-            using var cache = new KeyValueCache(config, 1, tokens.Length);
+            using KeyValueCache cache = runner.NewCache(1, tokens.Length);
             float[] full = All(runner, tokens, cache);
             // The same cache again: a smaller length rewinds it, so stale entries behind the end must not matter.
             Add(mode, "token by token = in one pass", full, Pieces(runner, tokens, 1, cache), sameWeights, 0);
             Add(mode, "in chunks = in one pass", full, Pieces(runner, tokens, Math.Max(2, tokens.Length / 3), cache), sameWeights, 0);
             Add(mode, "in a ragged batch = in one pass", full, Batch(runner, tokens), sameWeights, 0);
             return full;
+        }
+
+        // What follows a prompt, token by token: the prompt encoded in one pass, and in chunks.
+        void CheckEncoder(GraphRunner encoder)
+        {
+            int[] prompt = tokens[..(tokens.Length * 2 / 3)];
+            using KeyValueCache cache = baseRunner.NewCache(1, tokens.Length);
+            baseRunner.Run(prompt, [prompt.Length], [], cache);
+            float[] expected = Pieces(baseRunner, tokens, 1, cache, prompt.Length);
+            foreach (int chunk in (int[])[prompt.Length, Math.Max(2, prompt.Length / 3)])
+            {
+                for (int start = 0; start < prompt.Length; start += chunk)
+                {
+                    int end = Math.Min(start + chunk, prompt.Length);
+                    encoder.Encode(prompt.AsSpan(start, end - start), end, cache);
+                }
+
+                string name = chunk == prompt.Length ? "prompt by the encoder = by the base" : "prompt by the encoder in chunks = by the base";
+                Add(BundleManifest.BaseMode, name, expected, Pieces(baseRunner, tokens, 1, cache, prompt.Length), sameWeights, 0);
+            }
         }
 
         void CheckReferences(string mode, GraphRunner runner)
@@ -102,8 +125,10 @@ public static partial class ExportVerifier
                 cancellationToken.ThrowIfCancellationRequested();
                 if (reference.Tokens.Length > options.Context || reference.Logits.Length != (long)(reference.Tokens.Length - reference.Start) * config.VocabularySize)
                     throw new ArgumentException($"Reference logits of {mode} do not fit {reference.Tokens.Length} tokens from {reference.Start} on.", nameof(references));
-                using var cache = new KeyValueCache(config, 1, reference.Tokens.Length);
-                if (reference.Start > 0)
+                using KeyValueCache cache = runner.NewCache(1, reference.Tokens.Length);
+                if (reference.Start > 0 && encoder is not null)
+                    encoder.Encode(reference.Tokens.AsSpan(0, reference.Start), reference.Start, cache);
+                else if (reference.Start > 0)
                     baseRunner.Run(reference.Tokens.AsSpan(0, reference.Start), [reference.Start], [], cache);
                 int[] rest = reference.Tokens[reference.Start..];
                 float[] logits = runner.Run(rest, [reference.Tokens.Length], [.. Enumerable.Range(0, rest.Length)], cache);
@@ -125,7 +150,7 @@ public static partial class ExportVerifier
         using (var placeholder = new WeightFilePlaceholder(folder))
         using (var weights = new MappedWeights(model))
         {
-            foreach (string graph in (string[])[GraphExporter.BaseGraphName, .. adapters.Select(a => a.Graph)])
+            foreach (string graph in (string[])[GraphExporter.BaseGraphName, .. model.Cache is null ? [] : (string[])[GraphExporter.EncoderGraphName], .. adapters.Select(a => a.Graph)])
             {
                 cancellationToken.ThrowIfCancellationRequested();
                 GraphRunner.CheckLoads(Path.Combine(folder, graph), weights);
@@ -137,6 +162,7 @@ public static partial class ExportVerifier
         {
             QuantizedModel first = model.FirstLayers(layers);
             GraphExporter.WriteBase(first, options, work);
+            GraphExporter.WriteEncoder(first, options, work);
             return Verify(first, work, [], options, [], bounds, long.MaxValue, cancellationToken);
         }
         finally
@@ -155,15 +181,15 @@ public static partial class ExportVerifier
     }
 
     private static bool IsExact(QuantizedModel model, GraphOptions options) =>
-        model.Options.Weights == WeightFormat.None || (options.Int4AccuracyLevel < 4 && options.Int8AccuracyLevel < 4);
+        model.Cache is null && (model.Options.Weights == WeightFormat.None || (options.Int4AccuracyLevel < 4 && options.Int8AccuracyLevel < 4));
 
     private static float[] All(GraphRunner runner, int[] tokens, KeyValueCache cache)
         => runner.Run(tokens, [tokens.Length], [.. Enumerable.Range(0, tokens.Length)], cache);
 
-    private static float[] Pieces(GraphRunner runner, int[] tokens, int size, KeyValueCache cache)
+    private static float[] Pieces(GraphRunner runner, int[] tokens, int size, KeyValueCache cache, int from = 0)
     {
         var logits = new List<float>();
-        for (int start = 0; start < tokens.Length; start += size)
+        for (int start = from; start < tokens.Length; start += size)
         {
             int[] piece = tokens[start..Math.Min(start + size, tokens.Length)];
             logits.AddRange(runner.Run(piece, [start + piece.Length], [.. Enumerable.Range(0, piece.Length)], cache));
@@ -182,7 +208,7 @@ public static partial class ExportVerifier
         int length = tokens.Length;
         int first = Math.Max(1, length / 2);
         int shorter = Math.Max(1, length / 3);
-        using var cache = new KeyValueCache(runner.Config, 2, length);
+        using KeyValueCache cache = runner.NewCache(2, length);
         var rows = new float[2][];
         for (int row = 0; row < 2; row++)
             rows[row] = new float[length * vocabulary];

@@ -1,6 +1,8 @@
 using Microsoft.ML.OnnxRuntime;
+using Microsoft.ML.OnnxRuntime.Tensors;
 using ModelSdk.Manifest;
 using ModelSdk.Runtime.Bundles;
+using ModelSdk.Runtime.Sessions;
 
 namespace ModelSdk.Onnx.Export;
 
@@ -28,6 +30,16 @@ internal sealed class GraphRunner : IDisposable
     /// <summary>Width of "logits".</summary>
     private int Outputs => _session.OutputMetadata["logits"].Dimensions[1];
 
+    /// <summary>An empty cache as the graph stores keys and values.</summary>
+    /// <param name="rows">Rows, B.</param>
+    /// <param name="context">Tokens of a row.</param>
+    public KeyValueCache NewCache(int rows, int context) => new(Config, rows, context, _session.InputMetadata["past_key_values.0.key"].ElementDataType switch
+    {
+        TensorElementType.Int8 => CacheFormat.Int8,
+        TensorElementType.UInt8 => CacheFormat.Int4,
+        _ => CacheFormat.None,
+    });
+
     /// <summary>Runs one call and returns the logits of the chosen positions, [P, V].</summary>
     /// <param name="ids">Tokens, [B, S], B = the cache's rows; rows with fewer are padded on the right.</param>
     /// <param name="lengths">Tokens of each row after this call, [B].</param>
@@ -42,7 +54,13 @@ internal sealed class GraphRunner : IDisposable
         return logits;
     }
 
-    /// <summary>Runs the graph that encodes prompts.</summary>
+    /// <summary>Runs a graph that has no outputs but keys and values.</summary>
+    /// <param name="ids">Tokens of one row, [S].</param>
+    /// <param name="length">Its tokens after this call.</param>
+    /// <param name="cache">Read and appended to.</param>
+    public void Encode(ReadOnlySpan<int> ids, int length, KeyValueCache cache) => Run(ids, [length], cache, [], []);
+
+    /// <summary>Runs the graph that encodes prompts for the switcher.</summary>
     /// <param name="ids">Tokens of one row, [S].</param>
     /// <param name="length">Its tokens after this call.</param>
     /// <param name="weights">Weight of each token's hidden state, [S].</param>
@@ -118,18 +136,20 @@ internal sealed class GraphRunner : IDisposable
             binding.BindOutput(name, value);
         foreach ((string name, OrtValue value) in _constants)
             binding.BindInput(name, value);
-        for (int layer = 0; layer < cache.Layers.Count; layer++)
+        int tokens = ids.Length / rows;
+        using EncodedRows? encoded = _session.InputMetadata.ContainsKey("past_length") ? new EncodedRows(cache.Memory, cache.Views, binding, tokens) : null;
+        encoded?.Prepare(longest - tokens, tokens);
+        for (int i = 0; i < cache.Views.Length && encoded is null; i++)
         {
-            (OrtValue key, OrtValue value) = cache.Layers[layer];
-            binding.BindInput($"past_key_values.{layer}.key", key);
-            binding.BindInput($"past_key_values.{layer}.value", value);
-            binding.BindOutput($"present.{layer}.key", key);
-            binding.BindOutput($"present.{layer}.value", value);
+            string part = $"{i / 2}.{(i % 2 == 0 ? "key" : "value")}";
+            binding.BindInput("past_key_values." + part, cache.Views[i]);
+            binding.BindOutput("present." + part, cache.Views[i]);
         }
 
         try
         {
             _session.RunWithBinding(_runOptions, binding);
+            encoded?.Store(longest - tokens, tokens);
         }
         catch (OnnxRuntimeException e)
         {

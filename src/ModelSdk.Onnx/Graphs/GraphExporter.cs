@@ -9,7 +9,8 @@ namespace ModelSdk.Onnx.Graphs;
 /// <summary>
 /// Writes one graph per mode over one weight file. Inputs: input_ids int64 [B, S]; seqlens_k int32 [B], tokens of each row
 /// after this call minus 1; total_sequence_length int32 [1], the longest row's tokens after this call; logits_positions
-/// int64 [P], indices into the flattened [B*S] positions (P may be 0); past_key_values.{i}.key|value float [B, KVH, MAX, d].
+/// int64 [P], indices into the flattened [B*S] positions (P may be 0); past_key_values.{i}.key|value float [B, KVH, MAX, d],
+/// of a quantized cache int8 [B, KVH, MAX, d] or uint8 [B, KVH, MAX, d/2] (4 bits, the even channel in the low half, plus 8).
 /// Outputs: logits float [P, V]; present.{i}.key|value, to be bound to the past's buffers. Either B = 1 with any S, or
 /// any B with S = 1, or any B and S without a past; shorter rows are padded on the right and stated in seqlens_k.
 /// </summary>
@@ -20,6 +21,9 @@ public static class GraphExporter
 
     /// <summary>File name of the graph that encodes prompts for the switcher.</summary>
     public const string PrefillGraphName = "prefill.onnx";
+
+    /// <summary>File name of the graph that encodes prompts beside a quantized cache.</summary>
+    public const string EncoderGraphName = "encode.onnx";
 
     /// <summary>File name of the graph for rollouts; it is never shipped.</summary>
     public const string RolloutGraphName = "rollout.onnx";
@@ -37,6 +41,27 @@ public static class GraphExporter
         TransformerGraph.Build(model, options, BundleManifest.BaseMode, QuantizedModel.WeightsFileName, new GraphParts())
             .Write(Path.Combine(folder, BaseGraphName), ProducerVersion);
         return BaseGraphName;
+    }
+
+    /// <summary>
+    /// Writes encode.onnx, which encodes prompts for a quantized cache as the base graph does, several times faster: it attends in fp32. For B = 1. It has neither
+    /// logits_positions nor logits. Further input: past_length int64 [1], tokens that the cache holds. Outputs: present.{i}.key|value [1, S, KVH * width], the new tokens'
+    /// keys and values, to be put into the cache.
+    /// </summary>
+    /// <param name="model">Base weights.</param>
+    /// <param name="options">Context and accuracy levels.</param>
+    /// <param name="folder">The bundle's folder; created when missing.</param>
+    /// <returns>The graph's path relative to <paramref name="folder"/>; null where the cache is not quantized: the base graph encodes.</returns>
+    /// <exception cref="ExportException">MDL4020: context too long.</exception>
+    public static string? WriteEncoder(QuantizedModel model, GraphOptions options, string folder)
+    {
+        CheckContext(model, options);
+        if (model.Cache is null)
+            return null;
+        Directory.CreateDirectory(folder);
+        TransformerGraph.Build(model, options, "encode", QuantizedModel.WeightsFileName, new GraphParts(Encoder: true))
+            .Write(Path.Combine(folder, EncoderGraphName), ProducerVersion);
+        return EncoderGraphName;
     }
 
     /// <summary>
@@ -63,7 +88,7 @@ public static class GraphExporter
 
     /// <summary>
     /// Writes prefill.onnx, which encodes prompts as the base graph does and tells which mode should answer. It has neither logits_positions nor
-    /// logits. Further inputs, for B = 1: switcher_weights float [1, S], the weight of each token's hidden state; switcher_state float [1, D], what is
+    /// logits; beside a quantized cache its inputs and outputs are those of <see cref="WriteEncoder"/>. Further inputs, for B = 1: switcher_weights float [1, S], the weight of each token's hidden state; switcher_state float [1, D], what is
     /// added. Outputs: switcher_pooled float [1, D] = weights x final hidden states + state; switcher_logits float [1, M], the head on it.
     /// </summary>
     /// <param name="model">Base weights.</param>

@@ -83,6 +83,8 @@ internal sealed class OnnxGraph
     /// <param name="dims">Its shape.</param>
     public string Constant(string name, ReadOnlySpan<float> values, params ReadOnlySpan<long> dims)
     {
+        if (!_initializers.Add(name))
+            return name;
         var proto = new TensorProto
         {
             Name = name,
@@ -92,6 +94,14 @@ internal sealed class OnnxGraph
         foreach (long dim in dims)
             proto.Dims.Add(dim);
         _graph.Initializer.Add(proto);
+        return name;
+    }
+
+    /// <summary>A byte inside the graph file.</summary>
+    public string Byte(string name, byte value)
+    {
+        if (_initializers.Add(name))
+            _graph.Initializer.Add(new TensorProto { Name = name, DataType = (int)TensorProto.Types.DataType.Uint8, RawData = ByteString.CopyFrom(value) });
         return name;
     }
 
@@ -128,6 +138,8 @@ internal sealed class OnnxGraph
     public static AttributeProto Int(string name, long value) => new() { Name = name, Type = AttributeProto.Types.AttributeType.Int, I = value };
 
     public static AttributeProto Float(string name, double value) => new() { Name = name, Type = AttributeProto.Types.AttributeType.Float, F = (float)value };
+
+    public static AttributeProto Text(string name, string value) => new() { Name = name, Type = AttributeProto.Types.AttributeType.String, S = ByteString.CopyFromUtf8(value) };
 
     private static ValueInfoProto Value(string name, TensorProto.Types.DataType type, ReadOnlySpan<object> dims)
     {

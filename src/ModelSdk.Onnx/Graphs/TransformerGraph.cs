@@ -12,7 +12,7 @@ namespace ModelSdk.Onnx.Graphs;
 /// The decoder as an ONNX graph, with or without an adapter. [B, S] tokens in, logits of [P] chosen positions out, the
 /// KV cache [B, KVH, MAX, d] updated in place by binding the same buffer to past and present.
 /// </summary>
-internal sealed class TransformerGraph
+internal sealed partial class TransformerGraph
 {
     private readonly QuantizedModel _model;
     private readonly TransformerConfig _config;
@@ -52,6 +52,12 @@ internal sealed class TransformerGraph
             [residual, Stored(Layer(0, "input_layernorm.weight"))], Epsilon(), Int("axis", -1));
         for (int layer = 0; layer < _config.Layers; layer++)
         {
+            if (_parts.Encoder && layer == _config.Layers - 1)
+            {
+                _ = EncodedHeads(layer, hidden);
+                return;
+            }
+
             string attended = Attention(layer, hidden);                               // [B, S, D]
             (hidden, residual) = Norm(residual, attended, Layer(layer, "post_attention_layernorm"), needsSum: true);
             string changed = FeedForward(layer, hidden);                              // [B, S, D]
@@ -109,18 +115,30 @@ internal sealed class TransformerGraph
             _graph.Output("switcher_pooled", DataType.Float, 1, _config.HiddenSize);
             _graph.Output("switcher_logits", DataType.Float, 1, switcher.B2.Length);
         }
-        else
+        else if (!_parts.Encoder)
         {
             _graph.Input("logits_positions", DataType.Int64, "P");
             _graph.Output("logits", DataType.Float, "P", _parts.Outputs(_config));
         }
 
+        (DataType type, int width) = _model.Cache?.Format switch
+        {
+            CacheFormat.Int8 => (DataType.Int8, _config.HeadSize),
+            CacheFormat.Int4 => (DataType.Uint8, _config.HeadSize / 2),
+            _ => (DataType.Float, _config.HeadSize),
+        };
+        if (Encodes)
+            _graph.Input("past_length", DataType.Int64, 1);
         for (int layer = 0; layer < _config.Layers; layer++)
         {
-            _graph.Input($"past_key_values.{layer}.key", DataType.Float, "B", _config.KeyValueHeads, "MAX", _config.HeadSize);
-            _graph.Input($"past_key_values.{layer}.value", DataType.Float, "B", _config.KeyValueHeads, "MAX", _config.HeadSize);
-            _graph.Output($"present.{layer}.key", DataType.Float, "B", _config.KeyValueHeads, "MAX", _config.HeadSize);
-            _graph.Output($"present.{layer}.value", DataType.Float, "B", _config.KeyValueHeads, "MAX", _config.HeadSize);
+            foreach (string part in (string[])["key", "value"])
+            {
+                _graph.Input($"past_key_values.{layer}.{part}", type, "B", _config.KeyValueHeads, "MAX", width);
+                if (Encodes)
+                    _graph.Output($"present.{layer}.{part}", type, "B", "S", _config.KeyValueHeads * width);
+                else
+                    _graph.Output($"present.{layer}.{part}", type, "B", _config.KeyValueHeads, "MAX", width);
+            }
         }
     }
 
@@ -144,16 +162,38 @@ internal sealed class TransformerGraph
 
     private string Attention(int layer, string hidden)
     {
-        string qkv = Linear(layer, "self_attn.qkv_proj", hidden, Layer(layer, "self_attn.qkv_proj.bias"));       // [B, S, (H + 2 KVH) d]
         string name = Layer(layer, "self_attn.attention");
-        _graph.Node("GroupQueryAttention", Contrib, name,
-            [
-                qkv, "", "", $"past_key_values.{layer}.key", $"past_key_values.{layer}.value", "seqlens_k", "total_sequence_length",
-                Stored(TensorNames.RotaryCos), Stored(TensorNames.RotarySin),
-            ],
-            [name, $"present.{layer}.key", $"present.{layer}.value"],
-            Int("num_heads", _config.Heads), Int("kv_num_heads", _config.KeyValueHeads), Int("do_rotary", 1), Int("rotary_interleaved", 0));
+        if (Encodes)
+            return Linear(layer, "self_attn.o_proj", EncodedAttention(layer, name, hidden), null);
+        string qkv = Projected(layer, hidden);
+        List<string> inputs =
+        [
+            qkv, "", "", $"past_key_values.{layer}.key", $"past_key_values.{layer}.value", "seqlens_k", "total_sequence_length",
+            Stored(TensorNames.RotaryCos), Stored(TensorNames.RotarySin),
+        ];
+        List<AttributeProto> attributes = [.. Heads(), Int("do_rotary", 1), Int("rotary_interleaved", 0)];
+        if (_model.Cache is { } cache)
+        {
+            // Keys are rounded behind the rotation, as they are stored.
+            inputs.AddRange(["", "", "", Scales(layer, "key"), Scales(layer, "value")]);
+            attributes.AddRange([Text("k_quant_type", "PER_CHANNEL"), Text("v_quant_type", "PER_CHANNEL"), Int("kv_cache_bit_width", cache.Format == CacheFormat.Int4 ? 4 : 8)]);
+        }
+
+        _graph.Node("GroupQueryAttention", Contrib, name, inputs, [name, $"present.{layer}.key", $"present.{layer}.value"], [.. attributes]);
         return Linear(layer, "self_attn.o_proj", name, null);
+    }
+
+    /// <summary>Queries, keys and values, [B, S, (H + 2 KVH) d].</summary>
+    private string Projected(int layer, string hidden) => Linear(layer, "self_attn.qkv_proj", hidden, Layer(layer, "self_attn.qkv_proj.bias"));
+
+    private AttributeProto[] Heads() => [Int("num_heads", _config.Heads), Int("kv_num_heads", _config.KeyValueHeads)];
+
+    /// <summary>Scales of a layer's keys or values, [KVH * d].</summary>
+    private string Scales(int layer, string part)
+    {
+        LayerScales scales = _model.Cache!.Layers[layer];
+        float[] values = part == "key" ? scales.Keys : scales.Values;
+        return _graph.Constant(Layer(layer, $"self_attn.{part}_scales"), values, (long)values.Length);
     }
 
     private string FeedForward(int layer, string hidden)

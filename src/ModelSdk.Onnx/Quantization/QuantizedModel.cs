@@ -27,9 +27,12 @@ public sealed class QuantizedModel
 
     /// <summary>The same weights as a model of the first layers alone, with its embedding, final norm and head.</summary>
     /// <param name="layers">How many, from 1.</param>
-    internal QuantizedModel FirstLayers(int layers) => new(Folder, _directory with { Architecture = Architecture with { Layers = layers } });
+    internal QuantizedModel FirstLayers(int layers) => new(
+        Folder,
+        _directory with { Architecture = Architecture with { Layers = layers } },
+        Cache is null ? null : Cache with { Layers = [.. Cache.Layers.Take(layers)] });
 
-    private QuantizedModel(string folder, QuantizedModelDirectory directory)
+    private QuantizedModel(string folder, QuantizedModelDirectory directory, KeyValueScales? cache)
     {
         _directory = directory;
         Folder = folder;
@@ -39,6 +42,7 @@ public sealed class QuantizedModel
         _tensors = directory.Tensors.ToDictionary(t => t.Name, StringComparer.Ordinal);
         Weights = directory.Parts;
         _weights = directory.Parts.ToDictionary(w => w.Name, StringComparer.Ordinal);
+        Cache = cache;
     }
 
     /// <summary>The folder.</summary>
@@ -52,6 +56,9 @@ public sealed class QuantizedModel
 
     /// <summary>How the weights are stored; for weights "none" the embeddings are "none" too.</summary>
     public QuantizationSettings Options { get; }
+
+    /// <summary>How every graph over these weights stores keys and values (<see cref="KeyValueCalibration"/>); null = fp32.</summary>
+    public KeyValueScales? Cache { get; }
 
     /// <summary>Directory of weights.bin, as model.json holds it.</summary>
     public IReadOnlyList<BundleTensor> Tensors { get; }
@@ -72,6 +79,7 @@ public sealed class QuantizedModel
     public static QuantizedModel Quantize(Checkpoint checkpoint, QuantizationSettings options, string folder, IProgress<double>? progress = null, CancellationToken cancellationToken = default)
     {
         Directory.CreateDirectory(folder);
+        File.Delete(Path.Combine(folder, KeyValueScales.FileName));
         QuantizedModelDirectory directory;
         using (var writer = new QuantizedModelWriter(checkpoint, options, Path.Combine(folder, WeightsFileName), progress, cancellationToken))
             directory = writer.Write();
@@ -81,7 +89,7 @@ public sealed class QuantizedModel
             json.WriteByte((byte)'\n');
         }
 
-        return new QuantizedModel(folder, directory);
+        return new QuantizedModel(folder, directory, KeyValueScales.Read(folder, directory.Architecture));
     }
 
     /// <summary>Opens what <see cref="Quantize"/> wrote.</summary>
@@ -105,7 +113,7 @@ public sealed class QuantizedModel
         long needed = directory.Tensors.Max(t => t.Offset + t.Bytes);
         if (!data.Exists || data.Length < needed)
             throw new ExportException(DiagnosticCodes.QuantizedWeightsInvalid, $"{data.FullName} has {(data.Exists ? data.Length : 0)} bytes, {DirectoryFileName} describes {needed}. Quantize the base again.");
-        return new QuantizedModel(folder, directory);
+        return new QuantizedModel(folder, directory, KeyValueScales.Read(folder, directory.Architecture));
     }
 
     /// <summary>Whether the base has a weight of this Hugging Face name.</summary>

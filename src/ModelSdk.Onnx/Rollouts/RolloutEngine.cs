@@ -1,4 +1,5 @@
 using Microsoft.ML.OnnxRuntime;
+using ModelSdk.Manifest;
 using ModelSdk.Onnx.Adapters;
 using ModelSdk.Onnx.Export;
 using ModelSdk.Onnx.Graphs;
@@ -19,6 +20,7 @@ public sealed class RolloutEngine : IDisposable
     private readonly PrePackedWeightsContainer _prepacked = new();
     private readonly LoraMemory _lora;
     private readonly GraphSession _base;
+    private readonly GraphSession? _encoder;
     private readonly GraphSession _adapted;
     private readonly BatchDecoder _decoder;
     private readonly int _rank;
@@ -42,8 +44,10 @@ public sealed class RolloutEngine : IDisposable
         _weights = WeightMap.Open(model.Folder, new BundleWeights(QuantizedModel.WeightsFileName, model.Tensors), new FileInfo(model.WeightsPath).Length);
         _lora = new LoraMemory(model, adapter.Targets, adapter.Rank);
         _base = GraphSession.Load(BundleManifest.BaseMode, 0, Path.Combine(folder, graph), _weights, _prepacked, threads: 1);
+        if (GraphExporter.WriteEncoder(model, options, folder) is { } encoder)
+            _encoder = GraphSession.Load(BundleManifest.BaseMode, 0, Path.Combine(folder, encoder), _weights, _prepacked, threads: 1);
         _adapted = _base.With("rollout", 1, _lora.Inputs);
-        _decoder = new BatchDecoder(model.Architecture, format, _base, _adapted, options.Context, rows ?? BatchDecoder.DefaultRows, workers ?? Environment.ProcessorCount);
+        _decoder = new BatchDecoder(model.Architecture, format, _encoder ?? _base, _adapted, options.Context, rows ?? BatchDecoder.DefaultRows, workers ?? Environment.ProcessorCount, cache: model.Cache?.Format ?? CacheFormat.None);
         SetAdapter(adapter);
     }
 
@@ -73,6 +77,7 @@ public sealed class RolloutEngine : IDisposable
         _decoder.Dispose();
         _adapted.Dispose();
         _base.Dispose();
+        _encoder?.Dispose();
         _lora.Dispose();
         _prepacked.Dispose();
         _weights.Dispose();

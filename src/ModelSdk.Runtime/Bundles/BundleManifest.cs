@@ -1,5 +1,7 @@
 using System.Text.Json.Serialization;
 
+using ModelSdk.Manifest;
+
 namespace ModelSdk.Runtime.Bundles;
 
 /// <summary>model.json: what a compiled model consists of. Every number a client needs to run it stands here; the digest covers all of it.</summary>
@@ -49,6 +51,13 @@ public sealed partial record BundleManifest
     /// <summary>Graph of the base model, relative path.</summary>
     public required string BaseGraph { get; init; }
 
+    /// <summary>
+    /// Graph that encodes prompts beside a quantized cache of keys and values: it reads the cache, attends in fp32 and gives the new tokens' keys and values as the
+    /// cache holds them, several times faster than the kernel that decodes. Null where the cache is not quantized: the base's graph encodes.
+    /// </summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public string? EncoderGraph { get; init; }
+
     /// <summary>Adapters, each with its own graph over the same base weights.</summary>
     public required IReadOnlyList<BundleAdapter> Adapters { get; init; }
 
@@ -79,16 +88,34 @@ public sealed partial record BundleManifest
     /// <summary>Measured results by mode name, "auto" on the switcher's own questions; empty when the model was not evaluated.</summary>
     public IReadOnlyDictionary<string, BundleMeasurement> Measured { get; init; } = new SortedDictionary<string, BundleMeasurement>(StringComparer.Ordinal);
 
+    /// <summary>How keys and values of encoded tokens are stored.</summary>
+    [JsonIgnore]
+    public CacheFormat Cache => Quantization.KeyValueCache switch
+    {
+        "int8" => CacheFormat.Int8,
+        "int4" => CacheFormat.Int4,
+        _ => CacheFormat.None,
+    };
+
+    /// <summary>Bytes of keys and values that each token takes in a cache.</summary>
+    [JsonIgnore]
+    public long CacheBytesPerToken => 2L * Architecture.Layers * Architecture.KeyValueHeads * Sessions.HeadLayout.Of(Architecture, Cache).Bytes;
+
     /// <summary>All mode names: "base", then the adapters.</summary>
     [JsonIgnore]
     public IEnumerable<string> Modes => [BaseMode, .. Adapters.Select(a => a.Name)];
 }
 
-/// <summary>How weights are stored in a bundle.</summary>
+/// <summary>How weights, keys and values are stored.</summary>
 /// <param name="Weights">"int4", "int8" or "none" (fp32).</param>
 /// <param name="Block">Weights that share one scale, along the input dimension.</param>
 /// <param name="Embeddings">"int4", "int8" or "none"; also the LM head.</param>
-public sealed record BundleQuantization(string Weights, int Block, string Embeddings);
+/// <param name="KeyValueCache">Keys and values of encoded tokens: "int8" or "int4"; null = fp32.</param>
+public sealed record BundleQuantization(
+    string Weights,
+    int Block,
+    string Embeddings,
+    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] string? KeyValueCache = null);
 
 /// <summary>The file of base weights.</summary>
 /// <param name="File">Relative path, "weights.bin".</param>

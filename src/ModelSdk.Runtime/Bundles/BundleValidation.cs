@@ -26,6 +26,12 @@ internal static class BundleValidation
             return "the architecture has a size below 1.";
         if (a.Heads % a.KeyValueHeads != 0)
             return $"{a.Heads} query heads do not divide among {a.KeyValueHeads} key/value heads.";
+        if (m.Quantization.KeyValueCache is not (null or "int8" or "int4"))
+            return $"the format \"{m.Quantization.KeyValueCache}\" of keys and values is unknown.";
+        if (m.Cache == CacheFormat.Int4 && a.HeadSize % 2 != 0)
+            return $"heads of width {a.HeadSize} cannot be stored in 4 bits.";
+        if (m.Cache == CacheFormat.None != m.EncoderGraph is null)
+            return m.EncoderGraph is null ? "keys and values are quantized, but no graph encodes prompts for them." : "a graph encodes prompts for quantized keys and values, but they are not quantized.";
         if (m.Context < 2)
             return $"the context of {m.Context} tokens is too small.";
         if (m.AnswerTokens < 1)
@@ -104,6 +110,7 @@ internal static class BundleValidation
         "tokenizer_config.json",
         .. m.Adapters.SelectMany(a => new[] { a.Graph, a.Weights }),
         .. m.Adapters.Where(a => a.Verifier is not null).SelectMany(a => new[] { a.Verifier!.Graph, a.Verifier.Weights }),
+        .. m.EncoderGraph is { } encoder ? new[] { encoder } : [],
         .. m.Switcher is { } switcher ? new[] { switcher.Graph } : [],
     ];
 

@@ -1,5 +1,6 @@
 using System.Runtime.ExceptionServices;
 
+using ModelSdk.Manifest;
 using ModelSdk.Runtime.Bundles;
 using ModelSdk.Runtime.Sessions;
 
@@ -27,19 +28,20 @@ internal sealed class BatchDecoder : IDisposable
     /// <summary>Allocates the caches.</summary>
     /// <param name="config">Shape of the transformer.</param>
     /// <param name="format">What tokens mean.</param>
-    /// <param name="encoder">The base's graph, index 0.</param>
+    /// <param name="encoder">The graph that encodes prompts, index 0.</param>
     /// <param name="decoder">The graph of the mode that answers, index 0 or above; may be <paramref name="encoder"/>.</param>
     /// <param name="context">Tokens that a sequence can have, prompt included.</param>
     /// <param name="rows">Rows of one worker.</param>
     /// <param name="workers">Threads that run batches of their own. With sessions of one thread each: the number of processors.</param>
     /// <param name="chunk">Most prompt tokens of one pass.</param>
     /// <param name="verifier">Judges each finished answer on its own keys and values (<see cref="BatchSequence.Score"/>); null judges none.</param>
-    public BatchDecoder(TransformerConfig config, OutputFormat format, GraphSession encoder, GraphSession decoder, int context, int rows, int workers, int chunk = 256, AnswerVerifier? verifier = null)
+    /// <param name="cache">How keys and values are stored; the bundle's.</param>
+    public BatchDecoder(TransformerConfig config, OutputFormat format, GraphSession encoder, GraphSession decoder, int context, int rows, int workers, int chunk = 256, AnswerVerifier? verifier = null, CacheFormat cache = CacheFormat.None)
     {
         _format = format;
         _workers = new Worker[workers];
         for (int i = 0; i < workers; i++)
-            _workers[i] = new Worker(config, format, encoder, decoder, context, rows, chunk, verifier);
+            _workers[i] = new Worker(config, format, encoder, decoder, context, rows, chunk, verifier, cache);
     }
 
     /// <summary>Generates all samples of all prompts.</summary>
@@ -131,10 +133,10 @@ internal sealed class BatchDecoder : IDisposable
     private sealed record Live(int Prompt, int Sample, BatchRow Row, StreamState State, SequenceRecorder Recorder);
 
     /// <summary>One thread with a cache of its own.</summary>
-    private sealed class Worker(TransformerConfig config, OutputFormat format, GraphSession encoder, GraphSession decoder, int context, int rows, int chunk, AnswerVerifier? verifier) : IDisposable
+    private sealed class Worker(TransformerConfig config, OutputFormat format, GraphSession encoder, GraphSession decoder, int context, int rows, int chunk, AnswerVerifier? verifier, CacheFormat cache) : IDisposable
     {
-        private readonly TokenCache _prompt = new(config, context, chunk, Math.Max(encoder.Index, decoder.Index) + 1);
-        private readonly BatchCache _rows = new(config, rows, context, chunk);
+        private readonly TokenCache _prompt = new(config, context, chunk, Math.Max(encoder.Index, decoder.Index) + 1, cache);
+        private readonly BatchCache _rows = new(config, rows, context, chunk, cache);
         private readonly List<Live> _live = [];
         private readonly float[] _scratch = new float[config.VocabularySize];
 

@@ -71,16 +71,14 @@ internal sealed record EncodedPrompt(GraphSession Graph, int Tokens, int Encoded
         // The last token is always run again: its logits choose the first new token.
         int reused = Math.Min(cache.CommonPrefix(tokens, prompt.Boundary, graph.Index), tokens.Length - 1);
         cache.Rewind(reused);
-        if (graph.Index == 0)
+        int shared = reused;
+        if (reused < prompt.Boundary && model.Sessions.Encoder is { } encoder && encoder != graph)
         {
-            cache.Append(graph, tokens[reused..], logits: true, cancellationToken);
-            return (tokens.Length - reused, reused);
+            cache.Append(encoder, tokens[reused..prompt.Boundary], logits: false, cancellationToken);
+            shared = prompt.Boundary;
         }
 
-        int encoded = Math.Max(0, prompt.Boundary - reused);
-        if (encoded > 0)
-            cache.Append(model.Sessions.Base, tokens[reused..prompt.Boundary], logits: false, cancellationToken);
-        cache.Append(graph, tokens[Math.Max(reused, prompt.Boundary)..], logits: true, cancellationToken);
-        return (encoded, reused);
+        cache.Append(graph, tokens[shared..], logits: true, cancellationToken);
+        return (graph.Index == 0 ? tokens.Length - reused : Math.Max(0, prompt.Boundary - reused), reused);
     }
 }

@@ -8,7 +8,9 @@ namespace ModelSdk.Runtime.Measurement;
 /// <param name="Threads">Threads of one model pass.</param>
 /// <param name="ReadBandwidthGBs">Memory read bandwidth of this run with the same threads, in 10^9 bytes a second.</param>
 /// <param name="WeightBytesPerToken">Bytes of base weights that one decode step must read.</param>
-/// <param name="Decode">Single-stream decoding, one entry a mode; then 2, 4 and 8 parallel streams of the default adapter, or of the first where the default is no adapter.</param>
+/// <param name="KeyValueCache">How keys and values are stored: "int8", "int4" or "fp32".</param>
+/// <param name="CacheBytesPerToken">Bytes of keys and values that each token of a sequence takes.</param>
+/// <param name="Decode">Single-stream decoding, one entry a mode; the reasoning mode again behind 512, 2048, ... tokens where the context holds them; then 2, 4 and 8 parallel streams of the default adapter, or of the first where the default is no adapter.</param>
 /// <param name="Prefill">Prompt encoding by the base, one entry a length.</param>
 /// <param name="TimeToFirstToken">From the rendered prompt to the first token.</param>
 /// <param name="LoadMs">Loading with all digests checked, files in the page cache, in milliseconds.</param>
@@ -18,6 +20,8 @@ public sealed record BenchmarkReport(
     int Threads,
     [property: JsonPropertyName("readBandwidthGBs")] double ReadBandwidthGBs,
     long WeightBytesPerToken,
+    string KeyValueCache,
+    long CacheBytesPerToken,
     IReadOnlyList<DecodeMeasurement> Decode,
     IReadOnlyList<PrefillMeasurement> Prefill,
     FirstTokenMeasurement TimeToFirstToken,

@@ -73,7 +73,7 @@ public static class BundleBenchmark
         BundleManifest bundle = loaded.Bundle;
         long weightBytes = WeightBytesPerToken(bundle);
         double floor = weightBytes / bandwidth / 1e6;
-        using TokenCache cache = new(bundle.Architecture, bundle.Context, options.PrefillChunk, loaded.Sessions.Modes.Count);
+        using TokenCache cache = new(bundle.Architecture, bundle.Context, options.PrefillChunk, loaded.Sessions.Modes.Count, bundle.Cache);
 
         List<DecodeMeasurement> decode = [];
         int context = Math.Clamp(bundle.Context - Steps - Warmup - 1, 1, 128);
@@ -84,6 +84,16 @@ public static class BundleBenchmark
         }
 
         int reasoning = Reasoning(loaded);
+        foreach (int tokens in (ReadOnlySpan<int>)[512, 2048, 4096])
+        {
+            // The last one as far into the context as there is room for the steps.
+            int before = Math.Min(tokens, bundle.Context - Steps - Warmup - 1);
+            if (before <= tokens / 2)
+                break;
+            double step = DecodeStep(loaded, cache, reasoning, before, cancellationToken);
+            decode.Add(new DecodeMeasurement(loaded.Sessions.Modes[reasoning], 1, before, step, 1000 / step, floor / step));
+        }
+
         foreach (int streams in (ReadOnlySpan<int>)[2, 4, 8])
         {
             if (reasoning == 0)
@@ -97,7 +107,7 @@ public static class BundleBenchmark
         {
             if (tokens > bundle.Context)
                 break;
-            double milliseconds = Time(() => cache.Rewind(0), () => cache.Append(loaded.Sessions.Base, Tokens(tokens, loaded), logits: true, cancellationToken));
+            double milliseconds = Time(() => cache.Rewind(0), () => cache.Append(loaded.Sessions.Encoder, Tokens(tokens, loaded), logits: false, cancellationToken));
             prefill.Add(new PrefillMeasurement(tokens, tokens * 1000 / milliseconds, SwitcherCost(loaded, cache, tokens, cancellationToken)));
         }
 
@@ -108,6 +118,8 @@ public static class BundleBenchmark
             options.Threads!.Value,
             bandwidth,
             weightBytes,
+            bundle.Quantization.KeyValueCache ?? "fp32",
+            bundle.CacheBytesPerToken,
             decode,
             prefill,
             firstToken,
@@ -119,8 +131,7 @@ public static class BundleBenchmark
     {
         GraphSession graph = loaded.Sessions[mode];
         TokenSampler sampler = new(SamplingOptions.Greedy);
-        cache.Rewind(0);
-        cache.Append(loaded.Sessions.Base, Tokens(context, loaded), logits: true, cancellationToken);
+        Encode(loaded, cache, graph, context, cancellationToken);
         List<double> times = [];
         int[] token = new int[1];
         for (int i = 0; i < Warmup + Steps; i++)
@@ -138,9 +149,8 @@ public static class BundleBenchmark
     private static double DecodeStreams(LoadedBundle loaded, TokenCache cache, int mode, int streams, int context, int chunk, CancellationToken cancellationToken)
     {
         GraphSession graph = loaded.Sessions[mode];
-        cache.Rewind(0);
-        cache.Append(loaded.Sessions.Base, Tokens(context, loaded), logits: true, cancellationToken);
-        using BatchCache batch = new(loaded.Bundle.Architecture, streams, cache.Context, chunk);
+        Encode(loaded, cache, graph, context, cancellationToken);
+        using BatchCache batch = new(loaded.Bundle.Architecture, streams, cache.Context, chunk, loaded.Bundle.Cache);
         TokenSampler[] samplers = new TokenSampler[streams];
         for (int i = 0; i < streams; i++)
         {
@@ -174,7 +184,7 @@ public static class BundleBenchmark
         List<double> read = [];
         for (int i = 0; i < Warmup + SwitcherRounds; i++)
         {
-            double without = Time1(() => cache.Append(loaded.Sessions.Base, prompt, logits: false, cancellationToken));
+            double without = Time1(() => cache.Append(loaded.Sessions.Encoder, prompt, logits: false, cancellationToken));
             double with = Time1(() => cache.Read(loaded.Sessions.Prefill!, switcher, prompt, logits, cancellationToken));
             if (i >= Warmup)
             {
@@ -208,7 +218,13 @@ public static class BundleBenchmark
         int[] generation = loaded.Tokenizer.Encode(loaded.Template.GenerationPrompt);
         int shared = Math.Clamp(cache.Context - generation.Length, 1, 512);
         int[] prompt = Tokens(shared, loaded);
-        double fromBase = Time(() => cache.Rewind(0), () => cache.Append(sessions.Base, (int[])[.. prompt, .. generation], logits: true, cancellationToken));
+        double fromBase = Time(
+            () => cache.Rewind(0),
+            () =>
+            {
+                cache.Append(sessions.Encoder, prompt, logits: false, cancellationToken);
+                cache.Append(sessions.Base, generation, logits: true, cancellationToken);
+            });
         int mode = Reasoning(loaded);
         if (mode == 0)
             return new FirstTokenMeasurement(prompt.Length + generation.Length, fromBase, null, null);
@@ -219,10 +235,19 @@ public static class BundleBenchmark
             () => cache.Rewind(0),
             () =>
             {
-                cache.Append(sessions.Base, prompt, logits: false, cancellationToken);
+                cache.Append(sessions.Encoder, prompt, logits: false, cancellationToken);
                 cache.Append(graph, generation, logits: true, cancellationToken);
             });
         return new FirstTokenMeasurement(prompt.Length + generation.Length, fromBase, reasonShared, reasonReencoded);
+    }
+
+    /// <summary>Makes a prompt the cache's only content, the last token run by the graph that goes on.</summary>
+    private static void Encode(LoadedBundle loaded, TokenCache cache, GraphSession graph, int tokens, CancellationToken cancellationToken)
+    {
+        int[] prompt = Tokens(tokens, loaded);
+        cache.Rewind(0);
+        cache.Append(loaded.Sessions.Encoder, prompt.AsSpan(0, tokens - 1), logits: false, cancellationToken);
+        cache.Append(graph, prompt.AsSpan(tokens - 1), logits: true, cancellationToken);
     }
 
     private static int[] Tokens(int count, LoadedBundle loaded)

@@ -1,5 +1,6 @@
 using System.Runtime.InteropServices;
 
+using ModelSdk.Manifest;
 using ModelSdk.Runtime.Bundles;
 
 namespace ModelSdk.Runtime.Sessions;
@@ -25,12 +26,13 @@ internal sealed unsafe class BatchCache : IDisposable
     /// <param name="capacity">Most rows.</param>
     /// <param name="context">Tokens that a row can hold.</param>
     /// <param name="chunk">Most tokens of one pass over one row.</param>
-    public BatchCache(TransformerConfig config, int capacity, int context, int chunk)
+    /// <param name="format">How keys and values are stored; the bundle's.</param>
+    public BatchCache(TransformerConfig config, int capacity, int context, int chunk, CacheFormat format = CacheFormat.None)
     {
         _config = config;
         Capacity = capacity;
         _chunk = Math.Min(chunk, context);
-        _memory = new KeyValueMemory(config, Even(capacity), context);
+        _memory = new KeyValueMemory(config, Even(capacity), context, format);
 
         // Inputs and outputs of a pass: token ids, positions of the logits, lengths, logits.
         long idBytes = Aligned((long)Math.Max(_chunk, Even(capacity)) * sizeof(long));

@@ -18,6 +18,7 @@ internal sealed class GraphSession : IDisposable
         Index = index;
         Session = session;
         Outputs = session.OutputMetadata.TryGetValue("logits", out NodeMetadata? logits) ? logits.Dimensions[1] : 0;
+        Encodes = session.InputMetadata.ContainsKey("past_length");
         _constants = constants;
         _owner = owner;
     }
@@ -32,6 +33,9 @@ internal sealed class GraphSession : IDisposable
 
     /// <summary>Width of "logits": the vocabulary, 1 for a verifier, 0 for the graph that only encodes prompts.</summary>
     public int Outputs { get; }
+
+    /// <summary>Whether it only encodes prompts, beside a quantized cache that it does not write itself (<see cref="EncodedRows"/>).</summary>
+    public bool Encodes { get; }
 
     /// <summary>Loads a graph file.</summary>
     /// <param name="mode">The mode it belongs to.</param>

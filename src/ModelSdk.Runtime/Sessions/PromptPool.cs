@@ -21,6 +21,7 @@ internal sealed unsafe class PromptPool : IDisposable
     private readonly int _hidden;
     private readonly nint _ids;
     private readonly OrtIoBinding _binding;
+    private readonly EncodedRows? _rows;
     private readonly List<OrtValue> _owned = [];
     private readonly SortedList<int, float[]> _states = [];
     private readonly float* _weights;
@@ -34,11 +35,12 @@ internal sealed unsafe class PromptPool : IDisposable
     /// <param name="switcher">The switcher of the bundle.</param>
     /// <param name="hidden">Size of a hidden state, D.</param>
     /// <param name="most">Most tokens of a pass.</param>
-    /// <param name="keysAndValues">The cache's keys and values.</param>
+    /// <param name="cache">The cache's memory.</param>
+    /// <param name="keysAndValues">Its keys and values.</param>
     /// <param name="ids">The cache's token ids of a pass.</param>
     /// <param name="lastIndex">The cache's length after the pass, less 1.</param>
     /// <param name="total">The cache's length after the pass.</param>
-    public PromptPool(GraphSession graph, BundleSwitcher switcher, int hidden, int most, OrtValue[] keysAndValues, nint ids, nint lastIndex, nint total)
+    public PromptPool(GraphSession graph, BundleSwitcher switcher, int hidden, int most, KeyValueMemory cache, OrtValue[] keysAndValues, nint ids, nint lastIndex, nint total)
     {
         _graph = graph;
         _switcher = switcher;
@@ -56,7 +58,9 @@ internal sealed unsafe class PromptPool : IDisposable
         _binding = graph.Session.CreateIoBinding();
         _binding.BindInput("seqlens_k", View(TensorElementType.Int32, [1], lastIndex, sizeof(int)));
         _binding.BindInput("total_sequence_length", View(TensorElementType.Int32, [1], total, sizeof(int)));
-        for (int i = 0; i < keysAndValues.Length; i++)
+        if (graph.Encodes)
+            _rows = new EncodedRows(cache, keysAndValues, _binding, most);
+        for (int i = 0; i < keysAndValues.Length && _rows is null; i++)
         {
             string layer = (i / 2).ToString(CultureInfo.InvariantCulture);
             string part = i % 2 == 0 ? "key" : "value";
@@ -134,7 +138,9 @@ internal sealed unsafe class PromptPool : IDisposable
         using OrtValue weights = OrtValue.CreateTensorValueWithData(OrtMemoryInfo.DefaultInstance, TensorElementType.Float, [1, count], (nint)_weights, (long)count * sizeof(float));
         _binding.BindInput("input_ids", ids);
         _binding.BindInput("switcher_weights", weights);
+        _rows?.Prepare(from, count);
         _graph.Run(_binding);
+        _rows?.Store(from, count);
         if (to % _switcher.Chunk == 0)
             _states[to] = new ReadOnlySpan<float>(_pooled, _hidden).ToArray();
     }
@@ -144,6 +150,7 @@ internal sealed unsafe class PromptPool : IDisposable
         if (_memory == null)
             return;
         _binding.Dispose();
+        _rows?.Dispose();
         foreach (OrtValue value in _owned)
             value.Dispose();
         NativeMemory.AlignedFree(_memory);

@@ -16,6 +16,7 @@ internal sealed class SessionSet : IDisposable
     private readonly Lazy<GraphSession>[] _sessions;
     private readonly Lazy<GraphSession>?[] _verifiers;
     private readonly Lazy<GraphSession>? _prefill;
+    private readonly Lazy<GraphSession>? _encoder;
 
     private SessionSet(string bundleFolder, BundleManifest manifest, int threads)
     {
@@ -35,9 +36,11 @@ internal sealed class SessionSet : IDisposable
             }
         }
 
-        // It encodes prompts as the base does, so what it has run counts as run by the base.
+        // They encode prompts as the base does, so what they have run counts as run by the base.
         if (manifest.Switcher is { } switcher)
             _prefill = new(() => GraphSession.Load(_modes[0], 0, Path.Combine(bundleFolder, switcher.Graph), _weights, _prepacked, threads));
+        if (manifest.EncoderGraph is { } encoder)
+            _encoder = new(() => GraphSession.Load(_modes[0], 0, Path.Combine(bundleFolder, encoder), _weights, _prepacked, threads));
     }
 
     /// <summary>Mode names by index; 0 is the base.</summary>
@@ -45,35 +48,38 @@ internal sealed class SessionSet : IDisposable
 
     public GraphSession Base => _sessions[0].Value;
 
+    /// <summary>The graph that encodes prompts for every mode, without logits: the base's own or, beside a quantized cache, one that attends to it in fp32.</summary>
+    public GraphSession Encoder => _encoder?.Value ?? Base;
+
     /// <summary>The graph that encodes prompts while the switcher reads them; null without a switcher. Loaded when it is used for the first time.</summary>
     public GraphSession? Prefill => _prefill?.Value;
 
     /// <summary>The graph of a mode's verifier; null when it has none. Loaded when it is used for the first time.</summary>
     public GraphSession? Verifier(int mode) => _verifiers[mode]?.Value;
 
-    /// <summary>Maps the weights and loads the graphs of the base and of the default mode side by side.</summary>
+    /// <summary>Maps the weights and loads side by side the graphs that encode prompts and answer in the default mode.</summary>
     public static SessionSet Load(string bundleFolder, BundleManifest manifest, int threads)
     {
         SessionSet set = new(bundleFolder, manifest, threads);
         try
         {
-            Task<GraphSession>? adapter = manifest.DefaultMode switch
+            // In mode "auto" the switcher's graph encodes, and the base is what may answer.
+            Task<GraphSession> answering = manifest.DefaultMode switch
             {
-                BundleManifest.BaseMode => null,
                 BundleManifest.AutoMode => Task.Run(() => set.Prefill!),
                 string mode => Task.Run(() => set[set.IndexOf(mode)]),
             };
             try
             {
-                _ = set.Base;
+                _ = manifest.DefaultMode == BundleManifest.AutoMode ? set.Base : set.Encoder;
             }
             finally
             {
-                // Also when the base failed: nothing may be released while the other session still loads.
-                adapter?.ContinueWith(static _ => { }, TaskScheduler.Default).Wait();
+                // Also when this one failed: nothing may be released while the other session still loads.
+                answering.ContinueWith(static _ => { }, TaskScheduler.Default).Wait();
             }
 
-            _ = adapter?.GetAwaiter().GetResult();
+            _ = answering.GetAwaiter().GetResult();
             return set;
         }
         catch
@@ -96,7 +102,7 @@ internal sealed class SessionSet : IDisposable
 
     public void Dispose()
     {
-        foreach (Lazy<GraphSession>? session in (IEnumerable<Lazy<GraphSession>?>)[.. _sessions, .. _verifiers, _prefill])
+        foreach (Lazy<GraphSession>? session in (IEnumerable<Lazy<GraphSession>?>)[.. _sessions, .. _verifiers, _prefill, _encoder])
         {
             if (session is { IsValueCreated: true })
                 session.Value.Dispose();

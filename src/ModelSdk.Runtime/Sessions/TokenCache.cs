@@ -2,6 +2,7 @@ using System.Runtime.InteropServices;
 
 using Microsoft.ML.OnnxRuntime;
 
+using ModelSdk.Manifest;
 using ModelSdk.Runtime.Bundles;
 
 namespace ModelSdk.Runtime.Sessions;
@@ -21,6 +22,7 @@ internal sealed unsafe class TokenCache : IDisposable
     private readonly long[] _tokensRun;
     private readonly Dictionary<GraphSession, GraphBinding> _bindings = [];
     private readonly OrtValue[] _keysAndValues;
+    private EncoderBinding? _encoder;
     private PromptPool? _pool;
     private byte* _scratch;
     private readonly long* _ids;
@@ -34,7 +36,8 @@ internal sealed unsafe class TokenCache : IDisposable
     /// <param name="context">Tokens it can hold.</param>
     /// <param name="chunk">Most tokens of one pass.</param>
     /// <param name="modes">Number of graphs that may run on it.</param>
-    public TokenCache(TransformerConfig config, int context, int chunk, int modes)
+    /// <param name="format">How keys and values are stored; the bundle's.</param>
+    public TokenCache(TransformerConfig config, int context, int chunk, int modes, CacheFormat format = CacheFormat.None)
     {
         _config = config;
         _chunk = Math.Min(chunk, context);
@@ -42,7 +45,7 @@ internal sealed unsafe class TokenCache : IDisposable
         _graphs = new byte[context];
         _tokensRun = new long[modes];
 
-        Memory = new KeyValueMemory(config, 1, context);
+        Memory = new KeyValueMemory(config, 1, context, format);
         _keysAndValues = Memory.View(0, 1);
 
         // Inputs and outputs of a pass, each on its own cache line: token ids, position of the logits, lengths, logits.
@@ -106,6 +109,12 @@ internal sealed unsafe class TokenCache : IDisposable
     {
         ObjectDisposedException.ThrowIf(_scratch == null, this);
         ArgumentOutOfRangeException.ThrowIfGreaterThan(tokens.Length, Context - Length);
+        if (graph.Encodes)
+        {
+            Encode(graph, tokens, logits, cancellationToken);
+            return;
+        }
+
         if (!_bindings.TryGetValue(graph, out GraphBinding? binding))
         {
             binding = new GraphBinding(graph, _keysAndValues, (nint)_ids, (nint)_position, (nint)_lastIndex, (nint)_total, (nint)_logits);
@@ -155,7 +164,7 @@ internal sealed unsafe class TokenCache : IDisposable
     {
         ObjectDisposedException.ThrowIf(_scratch == null, this);
         ArgumentOutOfRangeException.ThrowIfGreaterThan(tokens.Length, Context);
-        _pool ??= new PromptPool(graph, switcher, _config.HiddenSize, _chunk, _keysAndValues, (nint)_ids, (nint)_lastIndex, (nint)_total);
+        _pool ??= new PromptPool(graph, switcher, _config.HiddenSize, _chunk, Memory, _keysAndValues, (nint)_ids, (nint)_lastIndex, (nint)_total);
         // At least one token is run: the outputs come with a pass.
         int reused = _pool.Resume(Math.Min(CommonPrefix(tokens, tokens.Length, 0), tokens.Length - 1));
         Rewind(reused);
@@ -181,12 +190,29 @@ internal sealed unsafe class TokenCache : IDisposable
             return;
         foreach (GraphBinding binding in _bindings.Values)
             binding.Dispose();
+        _encoder?.Dispose();
         _pool?.Dispose();
         foreach (OrtValue value in _keysAndValues)
             value.Dispose();
         Memory.Dispose();
         NativeMemory.Free(_scratch);
         _scratch = null;
+    }
+
+    private void Encode(GraphSession graph, ReadOnlySpan<int> tokens, bool logits, CancellationToken cancellationToken)
+    {
+        if (logits)
+            throw new ArgumentException("A graph that encodes prompts has no logits.", nameof(logits));
+        _encoder ??= new EncoderBinding(graph, Memory, _keysAndValues, _chunk, (nint)_ids, (nint)_lastIndex, (nint)_total);
+        while (!tokens.IsEmpty)
+        {
+            cancellationToken.ThrowIfCancellationRequested();
+            int count = Math.Min(tokens.Length, _chunk);
+            Prepare(graph, tokens[..count]);
+            _encoder.Run(Length, count);
+            Length += count;
+            tokens = tokens[count..];
+        }
     }
 
     /// <summary>Writes the inputs of a pass over tokens that follow those held.</summary>

@@ -10,8 +10,8 @@ namespace ModelSdk.Runtime.Voting;
 /// one pass runs a token of every running stream. A finished stream is verified on its own keys and values and leaves its place to the next one.
 /// </summary>
 /// <remarks>
-/// Memory: for each stream that runs at the same time keys and values of a whole context, layers x 2 x KVH x context x head size x 4 bytes, of which only
-/// what is written is taken from the operating system; all of it is freed when the call ends.
+/// Memory: for each stream that runs at the same time keys and values of a whole context, layers x 2 x KVH x context x head size x 1 byte (4 where
+/// the cache is not quantized), of which only what is written is taken from the operating system; all of it is freed when the call ends.
 /// </remarks>
 internal sealed class ParallelGeneration : IDisposable
 {
@@ -41,7 +41,7 @@ internal sealed class ParallelGeneration : IDisposable
         _context = source.Context - (prompt.Verifier?.Tokens.Length ?? 0);
         try
         {
-            _rows = new BatchCache(model.Bundle.Architecture, _concurrency, source.Context, source.Chunk);
+            _rows = new BatchCache(model.Bundle.Architecture, _concurrency, source.Context, source.Chunk, model.Bundle.Cache);
         }
         catch (OutOfMemoryException)
         {

@@ -20,7 +20,7 @@ internal static class Samples
             "thinkClose": "</r>",
             "forceAnswer": "…</r>\nSo: "
           },
-          "quantization": { "weights": "int8", "block": 128, "embeddings": "int4" },
+          "quantization": { "weights": "int8", "block": 128, "embeddings": "int4", "keyValueCache": "int8" },
           "adapters": {
             "arithmetic": {
               "train": "data/train.jsonl",

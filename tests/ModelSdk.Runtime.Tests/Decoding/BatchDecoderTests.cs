@@ -102,9 +102,9 @@ public class BatchDecoderTests(RandomBundle bundle) : IClassFixture<RandomBundle
 
         foreach (BatchSequence sequence in decoder.Run(prompts, options, null, Cancel))
         {
-            using TokenCache cache = new(Loaded.Bundle.Architecture, Loaded.Bundle.Context, 64, Loaded.Sessions.Modes.Count);
+            using TokenCache cache = new(Loaded.Bundle.Architecture, Loaded.Bundle.Context, 64, Loaded.Sessions.Modes.Count, Loaded.Bundle.Cache);
             GraphSession graph = Loaded.Sessions[1];
-            cache.Append(Loaded.Sessions.Base, prompts[sequence.Prompt].Tokens, logits: false, Cancel);
+            cache.Append(Loaded.Sessions.Encoder, prompts[sequence.Prompt].Tokens, logits: false, Cancel);
             cache.Append(graph, options.GenerationPrompt, logits: true, Cancel);
             for (int t = 0; t < sequence.Tokens.Length; t++)
             {
@@ -188,7 +188,7 @@ public class BatchDecoderTests(RandomBundle bundle) : IClassFixture<RandomBundle
         (sequence.Reasoning, sequence.Text, sequence.Finish, sequence.GeneratedTokens));
 
     private static BatchDecoder Decoder(LoadedBundle loaded, string mode, int rows, int workers) =>
-        new(loaded.Bundle.Architecture, loaded.Output, loaded.Sessions.Base, loaded.Sessions[loaded.Sessions.IndexOf(mode)], loaded.Bundle.Context, rows, workers, chunk: 16);
+        new(loaded.Bundle.Architecture, loaded.Output, loaded.Sessions.Encoder, loaded.Sessions[loaded.Sessions.IndexOf(mode)], loaded.Bundle.Context, rows, workers, chunk: 16, cache: loaded.Bundle.Cache);
 
     private static BatchPrompt[] Prompts(LoadedBundle loaded, int samples) => [.. Questions.Select((question, i) => Ask(loaded, question, samples, null) with { Seed = (ulong)i })];
 

@@ -13,10 +13,10 @@ internal static class TinyBundle
     public const string Adapter = "arithmetic";
 
     /// <summary>Random weights: attention, feed-forward and adapters all matter, and greedy text never ends by itself.</summary>
-    public static string Random(string folder, int context = 256, int adapters = 2, Func<BundleManifest, BundleManifest>? change = null, TinyHeads? heads = null)
+    public static string Random(string folder, int context = 256, int adapters = 2, Func<BundleManifest, BundleManifest>? change = null, TinyHeads? heads = null, CacheFormat cache = CacheFormat.None)
     {
         Random random = new(7);
-        return Write(folder, context, adapters, tied: true, new QuantizationSettings { Weights = WeightFormat.Int4 }, loraScale: 0.3f, change, heads, name => Values(name, random));
+        return Write(folder, context, adapters, tied: true, new QuantizationSettings { Weights = WeightFormat.Int4, KeyValueCache = cache }, loraScale: 0.3f, change, heads, name => Values(name, random));
     }
 
     /// <summary>
@@ -35,7 +35,7 @@ internal static class TinyBundle
                 head[next * config.HiddenSize + i] += embedding[token * config.HiddenSize + i];
         }
 
-        return Write(folder, context, adapters, tied: false, new QuantizationSettings { Weights = WeightFormat.Int8 }, loraScale: 0, change, heads, name => name switch
+        return Write(folder, context, adapters, tied: false, new QuantizationSettings { Weights = WeightFormat.Int8, KeyValueCache = CacheFormat.None }, loraScale: 0, change, heads, name => name switch
         {
             Qwen2Tensors.Embedding => embedding,
             Qwen2Tensors.Head => head,
@@ -96,6 +96,13 @@ internal static class TinyBundle
         CheckpointWriter.Write(checkpoint, config, read, TensorDType.F32);
         string bundle = Path.Combine(folder, "bundle");
         QuantizedModel model = QuantizedModel.Quantize(Checkpoint.Open(checkpoint), quantization, bundle);
+        if (quantization.KeyValueCache != CacheFormat.None)
+        {
+            KeyValueCalibration.Run(model, quantization.KeyValueCache, KeyValueCalibration.Tokens(model)).Write(bundle);
+            model = QuantizedModel.Open(bundle);
+            File.Delete(Path.Combine(bundle, KeyValueScales.FileName));
+        }
+
         File.Delete(Path.Combine(bundle, QuantizedModel.DirectoryFileName));
         TinyTokenizer.Write(bundle);
 
@@ -119,9 +126,10 @@ internal static class TinyBundle
             Compiler = "0.1.0",
             Architecture = config,
             Context = context,
-            Quantization = new BundleQuantization("int4", quantization.Block, "int8"),
+            Quantization = new BundleQuantization("int4", quantization.Block, "int8", model.Cache?.Format.ToString().ToLowerInvariant()),
             Weights = new BundleWeights(QuantizedModel.WeightsFileName, model.Tensors),
             BaseGraph = baseGraph,
+            EncoderGraph = GraphExporter.WriteEncoder(model, options, bundle),
             Adapters = written,
             Switcher = heads?.Switcher is null
                 ? null

@@ -94,7 +94,7 @@ public class BatchCacheTests(RandomBundle bundle) : IClassFixture<RandomBundle>
     [Fact]
     public void What_does_not_fit_is_refused()
     {
-        using BatchCache batch = new(bundle.Model.Bundle.Architecture, 1, 24, 16);
+        using BatchCache batch = new(bundle.Model.Bundle.Architecture, 1, 24, 16, bundle.Model.Bundle.Cache);
         BatchRow row = Add(batch, 20);
 
         Assert.Throws<InvalidOperationException>(() => batch.Fork(row));
@@ -127,7 +127,7 @@ public class BatchCacheTests(RandomBundle bundle) : IClassFixture<RandomBundle>
         batch.Step(Sessions[1]);
     }
 
-    private BatchCache NewBatch(int capacity) => new(bundle.Model.Bundle.Architecture, capacity, bundle.Model.Bundle.Context, 16);
+    private BatchCache NewBatch(int capacity) => new(bundle.Model.Bundle.Architecture, capacity, bundle.Model.Bundle.Context, 16, bundle.Model.Bundle.Cache);
 
     private BatchRow Add(BatchCache batch, int length)
     {
@@ -146,7 +146,7 @@ public class BatchCacheTests(RandomBundle bundle) : IClassFixture<RandomBundle>
         return cache.Logits.ToArray();
     }
 
-    private TokenCache NewCache() => new(bundle.Model.Bundle.Architecture, bundle.Model.Bundle.Context, 16, Sessions.Modes.Count);
+    private TokenCache NewCache() => new(bundle.Model.Bundle.Architecture, bundle.Model.Bundle.Context, 16, Sessions.Modes.Count, bundle.Model.Bundle.Cache);
 
     private static void AssertClose(ReadOnlySpan<float> expected, ReadOnlySpan<float> actual)
     {

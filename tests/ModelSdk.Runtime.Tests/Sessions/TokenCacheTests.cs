@@ -9,7 +9,7 @@ public class TokenCacheTests(RandomBundle bundle) : IClassFixture<RandomBundle>
 
     private SessionSet Sessions => bundle.Model.Loaded.Sessions;
 
-    private TokenCache NewCache(int chunk = 16) => new(bundle.Model.Bundle.Architecture, bundle.Model.Bundle.Context, chunk, Sessions.Modes.Count);
+    private TokenCache NewCache(int chunk = 16) => new(bundle.Model.Bundle.Architecture, bundle.Model.Bundle.Context, chunk, Sessions.Modes.Count, bundle.Model.Bundle.Cache);
 
     [Theory]
     [InlineData(0)]
