@@ -49,12 +49,12 @@ internal sealed class DataFiles
 
         // What came later must leave the chains as they are, for the tokenizer was learnt from them: these tests keep clear of them instead.
         TestSwitcher = Mixed(Dice.For(seed, "test-switcher"), easy: 420, hard: 180, Unseen);
-        TestVotes = Draw(Dice.For(seed, "test-votes"), [0, 0, 0, 0, 0, 300, 300], Unseen, Problem);
+        TestVotes = Draw(Dice.For(seed, "test-votes"), [0, 0, 0, 0, 0, 0, 300, 300], Unseen, Problem);
         Dice same = Dice.For(seed, "train same");
         Train = [.. Chains, .. Enumerable.Range(0, SameTraces).Select(_ => Same(same, Free, Traced))];
         Switcher = Mixed(Dice.For(seed, "switcher"), easy: 1000, hard: 1000, Free);
         Budget = Draw(Dice.For(seed, "budget"), [0, 100, 200, 450, 450, 450, 450], Free, Problem);
-        Verifier = Draw(Dice.For(seed, "verifier"), [0, 0, 0, 0, 0, 400, 400], Free, Problem);
+        Verifier = Draw(Dice.For(seed, "verifier"), [0, 0, 0, 0, 0, 0, 600, 600], Free, Problem);
 
         var talk = World.SmallTalk.All.ToArray();
         Dice.For(seed, "small talk").Shuffle(talk);
@@ -89,10 +89,10 @@ internal sealed class DataFiles
     /// <summary>The same for its test, with answers.</summary>
     public IReadOnlyList<Example> TestSwitcher { get; }
 
-    /// <summary>Long problems to train the verifier on, depth 5 and 6.</summary>
+    /// <summary>Long problems to train the verifier on, depth 6 and 7.</summary>
     public IReadOnlyList<Example> Verifier { get; }
 
-    /// <summary>Long problems on which votes are measured, depth 5 and 6.</summary>
+    /// <summary>Long problems on which votes are measured, depth 6 and 7.</summary>
     public IReadOnlyList<Example> TestVotes { get; }
 
     /// <summary>Problems that nothing may be trained on.</summary>

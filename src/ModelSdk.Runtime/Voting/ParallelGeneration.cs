@@ -120,7 +120,10 @@ internal sealed class ParallelGeneration : IDisposable
             _request.Budget,
             _request.MaxTokens,
             _request.Stop,
-            single ? _sink : null) { Recorder = _prompt.Verifier?.Recorder() };
+            single ? _sink : null)
+        {
+            Recorder = _prompt.Verifier?.Recorder(),
+        };
         VotingStream stream = new(number, _rows.Add(_source), state, _model.Output, _model.Bundle.Answer, _request.Voting, _context);
         _started.Add(stream);
         _running.Add(stream);

@@ -13,10 +13,13 @@ public class TokenizerTests
         Gen.Int[0, 0x10FFFF].Where(c => c is < 0xD800 or > 0xDFFF).Select(char.ConvertFromUtf32),
         Gen.OneOf(" ", "  ", "\n", "\r\n", "'s", "e\u0301", "\u0323", "12", "apples", "<|im_end|>", "<think>", "two words", "\u1112\u1161\u11ab")).Array[0, 24].Select(string.Concat);
 
-    /// <summary>Equal up to normalization: a mark after an added token is not composed with it, as in the reference.</summary>
+    /// <summary>
+    /// Equal up to normalization: a mark after an added token is not composed with it, as in the reference. Nor does the reference give
+    /// back the added token "\u00e9t\u00e9": it reads its letters as the bytes that they stand for elsewhere (golden.json has cases).
+    /// </summary>
     [Fact]
     public void Decoding_gives_back_the_text_up_to_normalization() =>
-        Texts.Sample(text => Assert.Equal(WellFormedFormC(text), WellFormedFormC(Tokenizer.Decode(Tokenizer.Encode(text)))), iter: 3000);
+        Texts.Where(text => !WellFormedFormC(text).Contains("\u00e9t\u00e9", StringComparison.Ordinal)).Sample(text => Assert.Equal(WellFormedFormC(text), WellFormedFormC(Tokenizer.Decode(Tokenizer.Encode(text)))), iter: 3000);
 
     [Fact]
     public void Tokens_streamed_one_by_one_give_the_text_of_all()
