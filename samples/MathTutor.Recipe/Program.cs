@@ -9,7 +9,7 @@ const string Usage = """
       world       data files             (default DIR: samples/MathTutor/data)
       tokenizer   tokenizer files        (default DIR: samples/MathTutor/base)
       pretrain    base checkpoint        (default DIR: samples/MathTutor/base; about 30 minutes; goes on where it was stopped)
-      study       masked against unmasked LoRA on the base [--seeds 1,2,3] [--mask masked,unmasked] [--steps N] [--batch N]
+      study       masked against unmasked LoRA on the base [--seeds 1,2,3] [--mask masked,late,unmasked] [--steps N] [--batch N]
                   [--lr X] [--rank N] [--weights int4|full] [--examples N] [--failures N]; DIR: samples/MathTutor
       budget      budget forcing of the sample's adapter, and its ablations [--seeds 1,2,3] [--steps N] [--prompts N] [--samples N]
                   [--lr X] [--kl X] [--budgets 64,96] [--temperature X] [--kl-reference base] [--mask off] [--length think]

@@ -49,24 +49,32 @@ internal sealed class MaskStudy : IDisposable
     public void Base(string file) => Report($"base {file}", Measure(null, true, TrainingData.Read(Path.Combine(_sample, "data", file))));
 
     /// <summary>One training and its measurement.</summary>
-    public void Run(string name, AdapterSettings adapter, long seed)
+    /// <param name="name">For the printed line.</param>
+    /// <param name="adapter">Settings, with or without the mask.</param>
+    /// <param name="seed">Of weights and order.</param>
+    /// <param name="late">Whether the mask ends at the last token of the prompt instead of before the generation prompt.</param>
+    public void Run(string name, AdapterSettings adapter, long seed, bool late)
     {
         var clock = Stopwatch.StartNew();
-        SftResult result = SftRecipe.Run(_config, _read, _train, new SftOptions { Adapter = adapter, Seed = seed });
+        SftResult result = SftRecipe.Run(_config, _read, late ? Late(_train) : _train, new SftOptions { Adapter = adapter, Seed = seed });
         double seconds = clock.Elapsed.TotalSeconds;
         double last = result.Losses.TakeLast(10).Average();
-        Report(string.Create(CultureInfo.InvariantCulture, $"{name} seed {seed} {seconds:0} s loss {last:0.0000}"), Measure(result.Adapter, adapter.Masked, _test));
+        Report(string.Create(CultureInfo.InvariantCulture, $"{name} seed {seed} {seconds:0} s loss {last:0.0000}"), Measure(result.Adapter, adapter.Masked, _test, late));
     }
+
+    /// <summary>The base encodes the generation prompt, too, but for its last token: that one predicts the answer's first.</summary>
+    private static SftDataset Late(SftDataset data) => new([data.GenerationPrompt[^1]], [.. data.Examples.Select(e => e with { Prompt = [.. e.Prompt, .. data.GenerationPrompt.SkipLast(1)] })]);
 
     /// <inheritdoc/>
     public void Dispose() => _checkpoint.Dispose();
 
-    private IEnumerable<(int Depth, bool Right, int Tokens)> Measure(LoraAdapter? adapter, bool masked, IReadOnlyList<TrainingExample> test)
+    private IEnumerable<(int Depth, bool Right, int Tokens)> Measure(LoraAdapter? adapter, bool masked, IReadOnlyList<TrainingExample> test, bool late = false)
     {
         using Transformer model = Transformer.Load(_config, _read, compute: ComputeOptions.Full);
         using var decoder = new TorchDecoder(model, adapter, masked);
-        int[][] prompts = [.. test.Select(e => _tokenizer.Encode(_template.Render([e.Turns[0]], addGenerationPrompt: false)))];
-        IReadOnlyList<DecodedSequence> decoded = decoder.Decode(prompts, _train.GenerationPrompt, [_tokenizer.TokenId("<|im_end|>")!.Value], MaxTokens);
+        int encoded = late ? _train.GenerationPrompt.Count - 1 : 0;
+        int[][] prompts = [.. test.Select(e => (int[])[.. _tokenizer.Encode(_template.Render([e.Turns[0]], addGenerationPrompt: false)), .. _train.GenerationPrompt.Take(encoded)])];
+        IReadOnlyList<DecodedSequence> decoded = decoder.Decode(prompts, [.. _train.GenerationPrompt.Skip(encoded)], [_tokenizer.TokenId("<|im_end|>")!.Value], MaxTokens);
         int shown = 0;
         return [.. test.Select((e, i) =>
         {

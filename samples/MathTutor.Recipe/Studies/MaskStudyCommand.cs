@@ -3,7 +3,7 @@ using ModelSdk.Manifest;
 
 namespace MathTutor.Recipe.Studies;
 
-/// <summary>The verb <c>study</c>: trains adapters with and without the mask for several seeds and prints what each gets right.</summary>
+/// <summary>The verb <c>study</c>: trains adapters with the mask, with a mask that ends later, and without, for several seeds and prints what each gets right.</summary>
 internal static class MaskStudyCommand
 {
     /// <summary>Runs what the options ask for.</summary>
@@ -28,9 +28,9 @@ internal static class MaskStudyCommand
         {
             foreach (string mask in (option("--mask") ?? "masked,unmasked").Split(','))
             {
-                var adapter = new AdapterSettings { Masked = mask == "masked", Rank = rank, Alpha = 2 * rank, Sft = sft };
+                var adapter = new AdapterSettings { Masked = mask != "unmasked", Rank = rank, Alpha = 2 * rank, Sft = sft };
                 string name = string.Create(CultureInfo.InvariantCulture, $"{mask} r{rank} lr {sft.LearningRate} {sft.Steps}x{sft.BatchSize}");
-                study.Run(name, adapter, long.Parse(seed, CultureInfo.InvariantCulture));
+                study.Run(name, adapter, long.Parse(seed, CultureInfo.InvariantCulture), late: mask == "late");
             }
         }
     }
