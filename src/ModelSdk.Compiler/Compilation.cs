@@ -114,7 +114,17 @@ public sealed class Compilation
         foreach (PlannedStage stage in plan.Sft)
         {
             AdapterSettings adapter = inputs.Manifest.Adapters.Single(a => a.Name == stage.Adapter);
-            trained.Add(await RunStageAsync(stage, (folders, progress) => SftStage.Run(inputs, adapter, resolved, quantized, folders, progress, _cancellationToken)).ConfigureAwait(false));
+            trained.Add(await RunStageAsync(stage, (folders, progress) =>
+            {
+                if (adapter.Import is null)
+                {
+                    SftStage.Run(inputs, adapter, resolved, quantized, folders, progress, _cancellationToken);
+                }
+                else
+                {
+                    ImportedAdapter.Run(adapter, resolved, folders, progress);
+                }
+            }).ConfigureAwait(false));
         }
 
         if (_request.Through == StageNames.Sft)

@@ -1,6 +1,8 @@
 using ModelSdk.Compiler.Logging;
+using ModelSdk.Compiler.Stages;
 using ModelSdk.Compiler.Store;
 using ModelSdk.Manifest;
+using ModelSdk.Onnx.Adapters;
 using ModelSdk.Onnx.Checkpoints;
 using ModelSdk.Runtime.Bundles;
 
@@ -40,8 +42,11 @@ public sealed class CompileInputs
     /// <summary>The base's small files by name (<c>config.json</c>, ...).</summary>
     public required IReadOnlyDictionary<string, InputFile> Base { get; init; }
 
-    /// <summary>Training data by adapter name.</summary>
+    /// <summary>Training data by adapter name; imported adapters are missing.</summary>
     public required IReadOnlyDictionary<string, InputFile> Training { get; init; }
+
+    /// <summary>Files of imported adapters by adapter name: adapter_config.json and adapter_model.safetensors, as far as they are there.</summary>
+    public required IReadOnlyDictionary<string, IReadOnlyList<InputFile>> Imports { get; init; }
 
     /// <summary>Questions of budget forcing by adapter name; adapters without it are missing.</summary>
     public required IReadOnlyDictionary<string, InputFile> Budget { get; init; }
@@ -83,6 +88,7 @@ public sealed class CompileInputs
         .. Base.Values.OrderBy(f => f.Name, StringComparer.Ordinal),
         .. Weights,
         .. Training.OrderBy(t => t.Key, StringComparer.Ordinal).Select(t => t.Value),
+        .. Imports.OrderBy(t => t.Key, StringComparer.Ordinal).SelectMany(t => t.Value),
         .. Budget.OrderBy(t => t.Key, StringComparer.Ordinal).Select(t => t.Value),
         .. Verifier.OrderBy(t => t.Key, StringComparer.Ordinal).Select(t => t.Value),
         .. ((InputFile?[])[Switcher, Evaluation, Streams, Routing]).OfType<InputFile>(),
@@ -141,7 +147,11 @@ public sealed class CompileInputs
             Base = BaseFiles
                 .Where(name => File.Exists(Path.Combine(baseFolder, name)))
                 .ToDictionary(name => name, name => Hash("base/" + name, Path.Combine(baseFolder, name)), StringComparer.Ordinal),
-            Training = manifest.Adapters.ToDictionary(a => a.Name, a => Data($"adapters/{a.Name}/train", a.Train), StringComparer.Ordinal),
+            Training = manifest.Adapters.Where(a => a.Import is null).ToDictionary(a => a.Name, a => Data($"adapters/{a.Name}/train", a.Train), StringComparer.Ordinal),
+            Imports = manifest.Adapters.Where(a => a.Import is not null).ToDictionary(
+                a => a.Name,
+                a => (IReadOnlyList<InputFile>)[.. ImportedAdapter.Files(Path.GetFullPath(Path.Combine(folder, a.Import!))).Select(file => Hash($"adapters/{a.Name}/import/{Path.GetFileName(file)}", file))],
+                StringComparer.Ordinal),
             Budget = manifest.Adapters.Where(a => a.Budget is not null).ToDictionary(a => a.Name, a => Data($"adapters/{a.Name}/budget/data", a.BudgetData!), StringComparer.Ordinal),
             Verifier = manifest.Adapters.Where(a => a.Verifier is not null).ToDictionary(a => a.Name, a => Data($"adapters/{a.Name}/verifier/data", a.VerifierData!), StringComparer.Ordinal),
             Switcher = manifest.Switcher is null ? null : Data("switcher/train", manifest.Switcher.Train),
@@ -189,6 +199,9 @@ public sealed class CompileInputs
         finding.Column,
         finding.EndLine,
         finding.EndColumn);
+
+    /// <summary>The digest that adapters state of their base's weights.</summary>
+    internal string WeightsDigest => AdapterFit.DigestOf(Weights.Select(w => (w.Name["base/".Length..], w.Sha256)));
 
     /// <summary>The digest of a base file, or "absent".</summary>
     internal string BaseDigest(string name) => Base.TryGetValue(name, out InputFile? file) ? file.Sha256 : "absent";

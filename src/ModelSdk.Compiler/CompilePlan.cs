@@ -57,7 +57,7 @@ public sealed class CompilePlan
         ArgumentNullException.ThrowIfNull(inputs);
         StageKey resolve = ResolveStage.Key(inputs);
         StageKey quantize = QuantizeStage.Key(inputs);
-        List<PlannedStage> sft = [.. inputs.Manifest.Adapters.Select(a => new PlannedStage(StageNames.Sft, a.Name, SftStage.Key(inputs, a, quantize)))];
+        List<PlannedStage> sft = [.. inputs.Manifest.Adapters.Select(a => new PlannedStage(StageNames.Sft, a.Name, a.Import is null ? SftStage.Key(inputs, a, quantize) : ImportedAdapter.Key(inputs, a, quantize)))];
         List<PlannedStage> budget =
         [
             .. inputs.Manifest.Adapters.Zip(sft).Where(p => p.First.Budget is not null)

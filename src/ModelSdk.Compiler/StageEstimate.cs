@@ -41,6 +41,7 @@ internal sealed record StageEstimate(PlannedStage Stage, bool Cached, double Sec
         {
             StageNames.Resolve => (1 + (dataBytes / 2e7), dataBytes, ProcessBytes + (4 * dataBytes)),
             StageNames.Quantize => (1 + (parameters / QuantizedWeightsPerSecond), quantized, ProcessBytes + (parameters / Math.Max(1, inputs.Architecture.Layers) * 8)),
+            StageNames.Sft when adapter!.Import is not null => (1, 1e6, ProcessBytes),
             StageNames.Sft => Training(inputs, adapter!, parameters, SftTokens(inputs, adapter!)),
             StageNames.Budget => Plus(Training(inputs, adapter!, parameters, BudgetTokens(adapter!)), Sampling(parameters, BudgetTokens(adapter!)), caches),
             StageNames.Verifier => Plus(Training(inputs, adapter!, parameters, VerifierTokens(adapter!)), Sampling(parameters, VerifierTokens(adapter!)), caches),

@@ -13,8 +13,14 @@ public sealed record AdapterSettings
     /// <summary>The C# member that the name becomes.</summary>
     public string Identifier { get; init; } = "";
 
-    /// <summary>Training data: JSONL with <c>messages</c> and, optionally, <c>answer</c>; relative to the manifest's folder. Required.</summary>
+    /// <summary>Training data: JSONL with <c>messages</c> and, optionally, <c>answer</c>; relative to the manifest's folder. Required, unless the adapter is imported; then empty.</summary>
     public string Train { get; init; } = "";
+
+    /// <summary>
+    /// Folder of a trained adapter in PEFT's layout, relative to the manifest's folder; it takes the place of training, and its files say rank,
+    /// alpha and targets. Default null: the adapter is trained.
+    /// </summary>
+    public string? Import { get; init; }
 
     /// <summary>
     /// Rank of the LoRA matrices, 1 to 1024. Default 16 (ours): every rank costs decode time, and small tasks need
@@ -50,8 +56,10 @@ public sealed record AdapterSettings
     public VerifierSettings? Verifier { get; init; }
 
     /// <summary>The file with the questions of budget forcing; null where there is none.</summary>
-    public string? BudgetData => Budget is null ? null : Budget.Data ?? Train;
+    public string? BudgetData => Budget is null ? null : Budget.Data ?? TrainOrNull;
 
     /// <summary>The file with the questions of the verifier; null where there is none.</summary>
-    public string? VerifierData => Verifier is null ? null : Verifier.Data ?? BudgetData ?? Train;
+    public string? VerifierData => Verifier is null ? null : Verifier.Data ?? BudgetData ?? TrainOrNull;
+
+    private string? TrainOrNull => Train.Length == 0 ? null : Train;
 }

@@ -111,7 +111,7 @@ public static class ManifestFiles
             foreach (AdapterSettings adapter in manifest.Adapters)
             {
                 string pointer = $"adapters/{adapter.Name}/";
-                yield return (pointer + "train", adapter.Train, $"the adapter '{adapter.Name}'");
+                if (adapter.Import is null) yield return (pointer + "train", adapter.Train, $"the adapter '{adapter.Name}'");
                 if (adapter.Budget?.Data is { } questions) yield return (pointer + "budget/data", questions, $"the budget forcing of '{adapter.Name}'");
                 if (adapter.Verifier?.Data is { } judged) yield return (pointer + "verifier/data", judged, $"the verifier of '{adapter.Name}'");
             }
@@ -122,6 +122,19 @@ public static class ManifestFiles
         public void CheckTraining()
         {
             foreach ((string pointer, string written, _) in Training()) CheckFile(pointer, written);
+            foreach (AdapterSettings adapter in manifest.Adapters)
+            {
+                if (adapter.Import is { } folder) CheckImport($"adapters/{adapter.Name}/import", folder);
+            }
+        }
+
+        private void CheckImport(string pointer, string written)
+        {
+            string folder = Resolve(result.Path, written);
+            if (!Directory.Exists(folder))
+                Error(pointer, DiagnosticCodes.FileNotFound, File.Exists(folder) ? $"'{written}' is a file; the folder of an adapter in PEFT's layout is needed." : $"The folder '{folder}' does not exist.{Hint(written)}");
+            else if (!File.Exists(Path.Combine(folder, "adapter_config.json")))
+                Error(pointer, DiagnosticCodes.FileNotFound, $"The folder '{folder}' has no adapter_config.json, so it is no adapter in PEFT's layout.");
         }
 
         public void CheckEvaluation()

@@ -76,6 +76,7 @@ public class ManifestParserTests
             manifest.Adapters[0]);
         Assert.Equal(
             new AdapterSettings { Name = "long form", Identifier = "LongForm", Train = "data/long.jsonl", Rank = 64, Alpha = 128, Sft = new SftSettings { Epochs = 2.5 } },
+            new AdapterSettings { Name = "bought", Identifier = "Bought", Import = "adapters/bought" },
             manifest.Adapters[1]);
         Assert.Equal(
             new SwitcherSettings
@@ -490,6 +491,9 @@ public class ManifestParserTests
     [InlineData("""{ "base": "b", "adapters": { "a": { "train": "t", "sft": { "steps": 1, "epochs": [|1|] } } } }""")]
     [InlineData("""{ "base": "b", "answer": { "type": "integer", "choices": [|["1"]|] } }""")]
     [InlineData("""{ "base": "b", "answer": { "type": "integer", "tolerance": [|0.1|] } }""")]
+    [InlineData("""{ "base": "b", "adapters": { "a": { "import": "p", "train": [|"t"|] } } }""")]
+    [InlineData("""{ "base": "b", "adapters": { "a": { "rank": [|8|], "import": "p" } } }""")]
+    [InlineData("""{ "base": "b", "adapters": { "a": { "import": "p", "sft": [|{}|] } } }""")]
     public void Properties_that_exclude_each_other_are_reported_at_the_second(string marked) => Marked.Reports("MDL1016", marked);
 
     [Theory]

@@ -33,6 +33,8 @@ internal static class CommandLine
             EvalCommand.Create(),
             BenchCommand.Create(),
             SynthCommand.Create(),
+            ImportCommand.Create(),
+            ExportCommand.Create(),
             CleanCommand.Create(),
         };
         ParseResult parsed = root.Parse(args, new ParserConfiguration { ResponseFileTokenReplacer = null });

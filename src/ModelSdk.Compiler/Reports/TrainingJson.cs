@@ -2,6 +2,7 @@ using System.Text.Json.Nodes;
 using ModelSdk.Compiler.Stages;
 using ModelSdk.Compiler.Store;
 using ModelSdk.Manifest;
+using ModelSdk.Onnx.Adapters;
 
 namespace ModelSdk.Compiler.Reports;
 
@@ -24,7 +25,8 @@ internal static class TrainingJson
             JsonObject trained = new()
             {
                 ["masked"] = adapter.Masked,
-                ["rank"] = adapter.Rank,
+                ["rank"] = adapter.Import is null ? adapter.Rank : LoraAdapter.Load(entries.Sft[i].Folder).Rank,
+                ["imported"] = adapter.Import is not null,
                 ["sft"] = new JsonObject { ["steps"] = sft.Steps, ["examples"] = sft.Examples, ["loss"] = Curve(sft.Loss) },
             };
             if (entries.Shipped[i].Key.Stage == StageNames.Budget)

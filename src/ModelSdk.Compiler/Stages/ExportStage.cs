@@ -10,6 +10,7 @@ using ModelSdk.Onnx.Graphs;
 using ModelSdk.Onnx.Heads;
 using ModelSdk.Onnx.Quantization;
 using ModelSdk.Runtime.Bundles;
+using ModelSdk.Runtime.Text;
 using ModelSdk.Training;
 
 namespace ModelSdk.Compiler.Stages;
@@ -20,6 +21,7 @@ internal static class ExportStage
     public const string ParityFile = "parity.json";
 
     private const int Version = 4;
+    private const int ReferenceTokens = 64;
     private const int ReferenceExamples = 8;
 
     // Reference logits need the whole base in fp32; of a base whose weights would take more than this in memory none are computed.
@@ -156,26 +158,41 @@ internal static class ExportStage
         using Transformer transformer = TorchModel.Load(model);
         foreach ((AdapterSettings adapter, StoreEntry entry) in inputs.Manifest.Adapters.Zip(trained))
         {
-            string data = resolved.File(ResolveStage.TrainingFile(adapter.Name));
-            SftDataset examples = SftDataset.Encode(
-                inputs.Training[adapter.Name].Path,
-                [.. TrainingData.Read(data).Take(ReferenceExamples)],
-                encoder.Tokenizer,
-                encoder.Template,
-                inputs.Manifest.Prompt.System,
-                inputs.Context);
             using TorchDecoder plain = new(transformer);
             using TorchDecoder adapted = new(transformer, GraphExporter.AsDeployed(model, LoraAdapter.Load(entry.Folder)));
-            foreach (SftExample example in examples.Examples)
+            foreach ((int[] prompt, int[] response) in adapter.Import is null ? Trained(inputs, adapter, resolved, encoder) : Answered(inputs, resolved, encoder, adapted))
             {
                 cancellationToken.ThrowIfCancellationRequested();
-                int[] tokens = [.. example.Prompt, .. examples.GenerationPrompt, .. example.Response];
-                references.Add(Reference(BundleManifest.BaseMode, plain, tokens, example.Prompt.Length));
-                references.Add(Reference(adapter.Name, adapted, tokens, example.Prompt.Length));
+                int[] tokens = [.. prompt, .. encoder.GenerationPrompt(), .. response];
+                references.Add(Reference(BundleManifest.BaseMode, plain, tokens, prompt.Length));
+                references.Add(Reference(adapter.Name, adapted, tokens, prompt.Length));
             }
         }
 
         return references;
+    }
+
+    private static IEnumerable<(int[] Prompt, int[] Response)> Trained(CompileInputs inputs, AdapterSettings adapter, StoreEntry resolved, PromptEncoder encoder)
+    {
+        SftDataset examples = SftDataset.Encode(
+            inputs.Training[adapter.Name].Path,
+            [.. TrainingData.Read(resolved.File(ResolveStage.TrainingFile(adapter.Name))).Take(ReferenceExamples)],
+            encoder.Tokenizer,
+            encoder.Template,
+            inputs.Manifest.Prompt.System,
+            inputs.Context);
+        return examples.Examples.Select(e => (e.Prompt, e.Response));
+    }
+
+    // An imported adapter comes without training data: its own answers to evaluation questions, or to a greeting.
+    private static IEnumerable<(int[] Prompt, int[] Response)> Answered(CompileInputs inputs, StoreEntry resolved, PromptEncoder encoder, TorchDecoder adapted)
+    {
+        IReadOnlyList<IReadOnlyList<ChatTurn>> questions = inputs.Evaluation is null
+            ? [[new ChatTurn("user", "Hello!")]]
+            : [.. Question.Read(resolved.File(ResolveStage.EvaluationData), inputs.Evaluation.Path, inputs.ReadableAnswer, ReferenceExamples).Select(q => q.Turns)];
+        int[][] prompts = [.. questions.Select(q => encoder.Prompt(q))];
+        IReadOnlyCollection<int> end = EndTokens.Of(resolved.File(ResolveStage.BaseFolder), encoder);
+        return prompts.Zip(adapted.Decode(prompts, encoder.GenerationPrompt(), end, ReferenceTokens), (prompt, answer) => (prompt, answer.Tokens));
     }
 
     private static ReferenceLogits Reference(string mode, TorchDecoder decoder, int[] tokens, int start) =>

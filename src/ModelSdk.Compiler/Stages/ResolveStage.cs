@@ -35,6 +35,9 @@ internal static class ResolveStage
     /// <summary>File in the entry: an adapter's training data.</summary>
     public static string TrainingFile(string adapter) => $"data/train.{adapter}.jsonl";
 
+    /// <summary>Folder in the entry: an imported adapter.</summary>
+    public static string ImportFolder(string adapter) => $"adapters/{adapter}";
+
     /// <summary>File in the entry: an adapter's questions of budget forcing.</summary>
     public static string BudgetFile(string adapter) => $"data/budget.{adapter}.jsonl";
 
@@ -121,8 +124,27 @@ internal static class ResolveStage
         {
             AdapterSettings adapter = manifest.Adapters[i];
             cancellationToken.ThrowIfCancellationRequested();
-            progress($"training data of {adapter.Name}", 0.2);
-            Learn(Take(inputs.Training[adapter.Name], folders, TrainingFile(adapter.Name)));
+            if (inputs.Imports.TryGetValue(adapter.Name, out IReadOnlyList<InputFile>? imported))
+            {
+                progress($"the imported adapter {adapter.Name}", 0.2);
+                string copy = Path.Combine(folders.Output, ImportFolder(adapter.Name));
+                Directory.CreateDirectory(copy);
+                foreach (InputFile file in imported)
+                {
+                    Snapshot(file, Path.Combine(copy, Path.GetFileName(file.Path)));
+                }
+
+                if (ImportedAdapter.Check(inputs, adapter, copy, encoder) is string unmasked)
+                {
+                    findings.Add(new Finding(DiagnosticCodes.UnmaskedAdapter, unmasked) { Pointer = $"adapters/{adapter.Name}/import" });
+                }
+            }
+            else
+            {
+                progress($"training data of {adapter.Name}", 0.2);
+                Learn(Take(inputs.Training[adapter.Name], folders, TrainingFile(adapter.Name)));
+            }
+
             if (!adapter.Masked)
             {
                 findings.Add(new Finding(

@@ -221,7 +221,8 @@ internal sealed class ManifestBinder
         {
             Name = name,
             Identifier = identifier,
-            Train = reader.RequiredPath("train", "the JSONL file with its training examples.") ?? "",
+            Train = BindTrain(reader),
+            Import = reader.Path("import"),
             Rank = rank,
             Alpha = reader.Number("alpha", 0, 65536, minExcluded: true) ?? 2 * rank,
             Dropout = reader.Number("dropout", 0, 1, maxExcluded: true) ?? settings.Dropout,
@@ -231,6 +232,19 @@ internal sealed class ManifestBinder
             Budget = BindBudgetForcing(reader),
             Verifier = BindVerifier(reader),
         };
+    }
+
+    /// <summary>An adapter is trained or imported; what an import's files say is not said again.</summary>
+    private string BindTrain(ObjectReader adapter)
+    {
+        if (adapter.Find("import") is null) return adapter.RequiredPath("train", "the JSONL file with its training examples; or import a trained adapter with \"import\".") ?? "";
+        foreach (string name in (string[])["train", "rank", "alpha", "dropout", "targets", "masked", "sft"])
+        {
+            if (adapter.Find(name) is { } second)
+                context.Error(second.Range, DiagnosticCodes.ConflictingProperties, $"'import' takes a trained adapter, so '{name}' has no meaning; remove one of the two.");
+        }
+
+        return "";
     }
 
     private EquatableArray<string> BindLinears(ObjectReader adapter)

@@ -18,7 +18,7 @@ internal static class PropertyNames
 
     public static readonly string[] Quantization = ["weights", "block", "embeddings", "keyValueCache"];
 
-    public static readonly string[] Adapter = ["train", "rank", "alpha", "dropout", "targets", "masked", "sft", "budget", "verifier"];
+    public static readonly string[] Adapter = ["train", "import", "rank", "alpha", "dropout", "targets", "masked", "sft", "budget", "verifier"];
 
     public static readonly string[] Sft =
     [

@@ -14,6 +14,14 @@ internal static class Requirements
         if (hasSwitcher && !hasAdapters)
             Missing("switcher", "A switcher chooses between the base and the adapters, but the model has no adapter; add one under 'adapters', or remove 'switcher'.");
 
+        foreach (AdapterSettings adapter in manifest.Adapters.Where(a => a.Import is not null))
+        {
+            if (adapter.Budget is not null && adapter.BudgetData is null)
+                Missing($"adapters/{adapter.Name}/budget", $"The adapter '{adapter.Name}' is imported, so it has no training data to take questions from; give 'budget' its own with \"data\".");
+            if (adapter.Verifier is not null && adapter.VerifierData is null)
+                Missing($"adapters/{adapter.Name}/verifier", $"The adapter '{adapter.Name}' is imported, so it has no training data to take questions from; give 'verifier' its own with \"data\".");
+        }
+
         if (manifest.Evaluation is not { } evaluation) return;
         bool hasStreams = evaluation.Streams.Count > 0 || context.IsWrong("evaluation/streams");
         bool hasSwitcherData = evaluation.SwitcherData is not null || context.IsWrong("evaluation/switcherData");

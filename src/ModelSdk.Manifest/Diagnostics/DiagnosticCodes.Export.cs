@@ -39,6 +39,9 @@ public static partial class DiagnosticCodes
     /// <summary>A transform does not fit the model or cannot be undone.</summary>
     public const string TransformInvalid = "MDL4060";
 
+    /// <summary>An adapter is asked for that was not compiled.</summary>
+    public const string AdapterNotCompiled = "MDL4061";
+
     /// <summary>The base computes keys or values that are no numbers, so no scales can be chosen for its cache.</summary>
     public const string CacheRangeInvalid = "MDL4070";
 
@@ -56,6 +59,7 @@ public static partial class DiagnosticCodes
         new(ExportVerificationFailed, "What the exporter wrote does not compute what it should"),
         new(ExportedGraphRejected, "ONNX Runtime does not load or run a graph that the exporter wrote"),
         new(TransformInvalid, "A transform does not fit the model or cannot be undone"),
+        new(AdapterNotCompiled, "An adapter is asked for that was not compiled"),
         new(CacheRangeInvalid, "The base computes keys or values that are no numbers"),
     ];
 }

@@ -21,6 +21,9 @@ public sealed record LoraAdapter
     /// <summary>Name or path of the base that the adapter was trained on; information only.</summary>
     public string? BaseModel { get; init; }
 
+    /// <summary>Digest of the weights of that base as <see cref="AdapterFit.DigestOf"/> gives it; null where the files do not state it.</summary>
+    public string? BaseDigest { get; init; }
+
     /// <summary>The linears that the adapter changes, by module name; a linear that is not here is left as it is.</summary>
     public required IReadOnlyDictionary<string, LoraLinear> Linears { get; init; }
 
@@ -34,9 +37,9 @@ public sealed record LoraAdapter
     /// <param name="folder">Created when missing.</param>
     public void Save(string folder) => PeftAdapterFiles.Save(this, folder);
 
-    /// <summary>Reads an adapter in PEFT's layout.</summary>
+    /// <summary>Reads an adapter in PEFT's layout. Ranks and scales that differ between linears are made equal without changing what the adapter computes.</summary>
     /// <param name="folder">Holds adapter_config.json and adapter_model.safetensors.</param>
-    /// <exception cref="ExportException">MDL4010 missing or contradictory, MDL4011 a feature that is not supported.</exception>
-    /// <exception cref="ModelFormatException">The safetensors file is damaged.</exception>
+    /// <exception cref="ExportException">MDL4010 missing or contradictory, MDL4011 a feature or file format that is not supported.</exception>
+    /// <exception cref="ModelFormatException">The safetensors file is missing or damaged.</exception>
     public static LoraAdapter Load(string folder) => PeftAdapterFiles.Load(folder);
 }

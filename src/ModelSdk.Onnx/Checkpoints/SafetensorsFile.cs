@@ -10,8 +10,9 @@ public sealed class SafetensorsFile : IDisposable
     private readonly MemoryMappedViewAccessor _view;
     private readonly Dictionary<string, TensorInfo> _tensors = new(StringComparer.Ordinal);
 
-    private SafetensorsFile(string path, MemoryMappedFile map, MemoryMappedViewAccessor view, List<TensorInfo> tensors)
+    private SafetensorsFile(string path, MemoryMappedFile map, MemoryMappedViewAccessor view, List<TensorInfo> tensors, Dictionary<string, string> metadata)
     {
+        Metadata = metadata;
         Path = path;
         _map = map;
         _view = view;
@@ -24,6 +25,9 @@ public sealed class SafetensorsFile : IDisposable
 
     /// <summary>Tensors by name.</summary>
     public IReadOnlyDictionary<string, TensorInfo> Tensors => _tensors;
+
+    /// <summary>Texts of the header beside the tensors, such as "format": "pt".</summary>
+    public IReadOnlyDictionary<string, string> Metadata { get; }
 
     /// <summary>Maps a file and checks its header, bounds, overlaps, holes and alignment.</summary>
     /// <exception cref="ModelFormatException">The file is missing or damaged.</exception>
@@ -41,11 +45,11 @@ public sealed class SafetensorsFile : IDisposable
             stream.ReadExactly(prefix);
             var header = new byte[SafetensorsHeader.Length(prefix, length, path)];
             stream.ReadExactly(header);
-            List<TensorInfo> tensors = SafetensorsHeader.Parse(header, length, path);
+            (List<TensorInfo> tensors, Dictionary<string, string> metadata) = SafetensorsHeader.Parse(header, length, path);
 
             map = MemoryMappedFile.CreateFromFile(stream, mapName: null, 0, MemoryMappedFileAccess.Read, HandleInheritability.None, leaveOpen: true);
             view = map.CreateViewAccessor(0, length, MemoryMappedFileAccess.Read);
-            var file = new SafetensorsFile(path, map, view, tensors);
+            var file = new SafetensorsFile(path, map, view, tensors, metadata);
             (map, view) = (null, null);
             return file;
         }

@@ -33,8 +33,8 @@ internal static class SafetensorsHeader
     /// <param name="json">The header's bytes.</param>
     /// <param name="fileBytes">Length of the whole file.</param>
     /// <param name="path">The file, for errors.</param>
-    /// <returns>Tensors in the order of their offsets.</returns>
-    public static List<TensorInfo> Parse(byte[] json, long fileBytes, string path)
+    /// <returns>Tensors in the order of their offsets, and the texts beside them.</returns>
+    public static (List<TensorInfo> Tensors, Dictionary<string, string> Metadata) Parse(byte[] json, long fileBytes, string path)
     {
         if (json.Length == 0 || json[0] != (byte)'{')
             throw Damaged(path, "its header does not begin with a JSON object.");
@@ -49,22 +49,23 @@ internal static class SafetensorsHeader
         }
     }
 
-    private static List<TensorInfo> Parse(JsonElement root, long dataStart, long fileBytes, string path)
+    private static (List<TensorInfo> Tensors, Dictionary<string, string> Metadata) Parse(JsonElement root, long dataStart, long fileBytes, string path)
     {
         var header = new JsonKeys(root, path);
+        var metadata = new Dictionary<string, string>(StringComparer.Ordinal);
         var tensors = new List<TensorInfo>();
         foreach (JsonProperty property in root.EnumerateObject())
         {
             string name = header.Name(property);
             if (name == MetadataKey)
-                CheckMetadata(header);
+                ReadMetadata(header, metadata);
             else
                 tensors.Add(Tensor(name, property.Value, dataStart, fileBytes, path));
         }
 
         tensors.Sort((a, b) => a.Offset != b.Offset ? a.Offset.CompareTo(b.Offset) : a.Bytes.CompareTo(b.Bytes));
         CheckLayout(tensors, dataStart, fileBytes, path);
-        return tensors;
+        return (tensors, metadata);
     }
 
     private static TensorInfo Tensor(string name, JsonElement json, long dataStart, long fileBytes, string path)
@@ -148,12 +149,13 @@ internal static class SafetensorsHeader
         return numbers;
     }
 
-    private static void CheckMetadata(JsonKeys root)
+    private static void ReadMetadata(JsonKeys root, Dictionary<string, string> metadata)
     {
         foreach (JsonProperty entry in root.Object(MetadataKey)?.Properties ?? default)
         {
             if (entry.Value.ValueKind != JsonValueKind.String)
                 throw root.Error(MetadataKey, DiagnosticCodes.ModelJsonInvalid, "must map texts to texts.");
+            metadata[entry.Name] = entry.Value.GetString()!;
         }
     }
 

@@ -39,6 +39,7 @@ internal static class Samples
               }
             },
             "long form": { "train": "data/long.jsonl", "rank": 64, "sft": { "epochs": 2.5 } },
+            "bought": { "import": "adapters/bought" },
           },
           "switcher": {
             "train": "data/modes.jsonl", "hidden": 16, "dropout": 0.1, "noise": 0.25, "chunk": 64, "smoothing": 0.25, "steps": 100, "batchSize": 32, "learningRate": 1e-2, "weightDecay": 0.1,

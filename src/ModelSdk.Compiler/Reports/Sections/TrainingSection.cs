@@ -20,7 +20,16 @@ internal static class TrainingSection
         foreach ((string adapter, JsonNode? trained) in training)
         {
             JsonNode sft = trained!["sft"]!;
-            body.Add($"<h3>{adapter}</h3>\n<p>{Page.Number(sft["steps"].Number())} steps of supervised fine-tuning on {Page.Number(sft["examples"].Number())} examples, rank {Page.Number(trained["rank"].Number())}, {(trained["masked"]!.GetValue<bool>() ? "masked LoRA" : "LoRA on all tokens")}.");
+            body.Add($"<h3>{adapter}</h3>\n<p>");
+            if (trained["imported"]?.GetValue<bool>() == true)
+            {
+                body.Add($"Imported, rank {Page.Number(trained["rank"].Number())}.");
+            }
+            else
+            {
+                body.Add($"{Page.Number(sft["steps"].Number())} steps of supervised fine-tuning on {Page.Number(sft["examples"].Number())} examples, rank {Page.Number(trained["rank"].Number())}, {(trained["masked"]!.GetValue<bool>() ? "masked LoRA" : "LoRA on all tokens")}.");
+            }
+
             if (trained["budget"] is JsonObject forcing)
             {
                 body.Add($" Then {Page.Number(forcing["reward"].Numbers().Length)} steps of budget forcing");
