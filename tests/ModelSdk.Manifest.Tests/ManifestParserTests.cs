@@ -76,8 +76,8 @@ public class ManifestParserTests
             manifest.Adapters[0]);
         Assert.Equal(
             new AdapterSettings { Name = "long form", Identifier = "LongForm", Train = "data/long.jsonl", Rank = 64, Alpha = 128, Sft = new SftSettings { Epochs = 2.5 } },
-            new AdapterSettings { Name = "bought", Identifier = "Bought", Import = "adapters/bought" },
             manifest.Adapters[1]);
+        Assert.Equal(new AdapterSettings { Name = "bought", Identifier = "Bought", Import = "adapters/bought" }, manifest.Adapters[2]);
         Assert.Equal(
             new SwitcherSettings
             {
@@ -175,6 +175,8 @@ public class ManifestParserTests
     [InlineData("add 'switcherData'", """{ "base": "b", "adapters": { "a": { "train": "t" } }, "switcher": { "train": "s" }, "evaluation": { "data": "d", "gates": { "minSwitcherAuc": [|0.9|] } } }""")]
     [InlineData("add 'verifier'", """{ "base": "b", "adapters": { "a": { "train": "t" } }, "evaluation": { "data": "d", "streams": [8], "gates": { "minVerifierAuc": [|0.7|] } } }""")]
     [InlineData("add 'streams'", """{ "base": "b", "adapters": { "a": { "train": "t", "verifier": {} } }, "evaluation": { "data": "d", "gates": { "minVerifierAuc": [|0.7|] } } }""")]
+    [InlineData("give 'budget' its own", """{ "base": "b", "adapters": { "a": { "import": "p", "budget": [|{ "budgets": [8] }|] } } }""")]
+    [InlineData("give 'verifier' its own", """{ "base": "b", "adapters": { "a": { "import": "p", "verifier": [|{}|] } } }""")]
     public void A_setting_that_needs_another_is_reported_with_what_to_add(string advice, string marked) =>
         Assert.Contains(advice, Marked.Reports("MDL1019", marked).Message, StringComparison.Ordinal);
 

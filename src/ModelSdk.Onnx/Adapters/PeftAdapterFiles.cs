@@ -1,4 +1,5 @@
 using System.Text.Json;
+using System.Text.RegularExpressions;
 using ModelSdk.Manifest;
 using ModelSdk.Onnx.Checkpoints;
 
@@ -48,9 +49,21 @@ internal static class PeftAdapterFiles
         }
 
         using SafetensorsFile file = SafetensorsFile.Open(path);
+        try
+        {
+            return Read(file, config);
+        }
+        catch (RegexMatchTimeoutException e)
+        {
+            throw Invalid(Path.Combine(folder, PeftConfig.FileName), $"the pattern {e.Pattern} takes too long on {e.Input}.");
+        }
+    }
+
+    private static LoraAdapter Read(SafetensorsFile file, PeftConfig config)
+    {
         List<LoraLinear> linears = [.. ReadLinears(file, config)];
         if (linears.Count == 0)
-            throw Invalid(path, "it holds no LoRA weights.");
+            throw Invalid(file.Path, "it holds no LoRA weights.");
 
         // One rank and one scale serve all linears: smaller ranks are filled up with zeros, other scales go into B. Both are exact in what they compute.
         int rank = linears.Max(l => config.RankOf(l.Name));
