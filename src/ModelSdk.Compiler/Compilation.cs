@@ -88,6 +88,7 @@ public sealed class Compilation
             return null;
         }
 
+        BundleStage.CheckWeights(inputs);
         CompilePlan plan = CompilePlan.Create(inputs);
         if (_request.Locked)
         {
@@ -104,7 +105,7 @@ public sealed class Compilation
             return Stopped();
         }
 
-        StoreEntry quantized = await RunStageAsync(plan.Quantize, (folders, progress) => QuantizeStage.Run(inputs, folders, progress, _cancellationToken)).ConfigureAwait(false);
+        StoreEntry quantized = await RunStageAsync(plan.Quantize, (folders, progress) => QuantizeStage.Run(inputs, resolved, folders, progress, _cancellationToken)).ConfigureAwait(false);
         if (_request.Through == StageNames.Quantize)
         {
             return Stopped();

@@ -48,6 +48,9 @@ public sealed class CompileInputs
     /// <summary>Files of imported adapters by adapter name: adapter_config.json and adapter_model.safetensors, as far as they are there.</summary>
     public required IReadOnlyDictionary<string, IReadOnlyList<InputFile>> Imports { get; init; }
 
+    /// <summary>Texts that the base reads to be quantized, by name; empty where the solver looks at the weights alone.</summary>
+    public required IReadOnlyList<InputFile> Calibration { get; init; }
+
     /// <summary>Questions of budget forcing by adapter name; adapters without it are missing.</summary>
     public required IReadOnlyDictionary<string, InputFile> Budget { get; init; }
 
@@ -91,6 +94,7 @@ public sealed class CompileInputs
         .. Imports.OrderBy(t => t.Key, StringComparer.Ordinal).SelectMany(t => t.Value),
         .. Budget.OrderBy(t => t.Key, StringComparer.Ordinal).Select(t => t.Value),
         .. Verifier.OrderBy(t => t.Key, StringComparer.Ordinal).Select(t => t.Value),
+        .. Calibration.Where(c => !Training.Values.Contains(c)),
         .. ((InputFile?[])[Switcher, Evaluation, Streams, Routing]).OfType<InputFile>(),
     ];
 
@@ -152,6 +156,11 @@ public sealed class CompileInputs
                 a => a.Name,
                 a => (IReadOnlyList<InputFile>)[.. ImportedAdapter.Files(Path.GetFullPath(Path.Combine(folder, a.Import!))).Select(file => Hash($"adapters/{a.Name}/import/{Path.GetFileName(file)}", file))],
                 StringComparer.Ordinal),
+            Calibration = !manifest.Quantization.Calibrates
+                ? []
+                : manifest.Quantization.Calibration is string texts
+                    ? [Data("quantization/calibration", texts)]
+                    : [.. manifest.Adapters.Where(a => a.Import is null).Select(a => Data($"adapters/{a.Name}/train", a.Train))],
             Budget = manifest.Adapters.Where(a => a.Budget is not null).ToDictionary(a => a.Name, a => Data($"adapters/{a.Name}/budget/data", a.BudgetData!), StringComparer.Ordinal),
             Verifier = manifest.Adapters.Where(a => a.Verifier is not null).ToDictionary(a => a.Name, a => Data($"adapters/{a.Name}/verifier/data", a.VerifierData!), StringComparer.Ordinal),
             Switcher = manifest.Switcher is null ? null : Data("switcher/train", manifest.Switcher.Train),

@@ -122,6 +122,7 @@ public static class ManifestFiles
         public void CheckTraining()
         {
             foreach ((string pointer, string written, _) in Training()) CheckFile(pointer, written);
+            if (manifest.Quantization.Calibration is { } calibration) CheckFile("quantization/calibration", calibration);
             foreach (AdapterSettings adapter in manifest.Adapters)
             {
                 if (adapter.Import is { } folder) CheckImport($"adapters/{adapter.Name}/import", folder);

@@ -27,4 +27,26 @@ public sealed record QuantizationSettings
     /// long contexts faster; <see cref="CacheFormat.Int4"/> halves it again, but is slower and less exact. Unused where <see cref="Weights"/> is <see cref="WeightFormat.None"/>.
     /// </summary>
     public CacheFormat KeyValueCache { get; init; } = CacheFormat.None;
+
+    /// <summary>
+    /// Bits of a linear layer's weight on average, scales included, instead of <see cref="Weights"/>: which layers keep 8, 4 or 2 bits is
+    /// chosen by measured error per byte. At least that of int2 with this block. Default null: all layers as <see cref="Weights"/> says.
+    /// </summary>
+    public double? BitsPerWeight { get; init; }
+
+    /// <summary>
+    /// How the quantized weights are chosen. Default <see cref="QuantizationQuality.Fast"/>: with 4 and 8 bits it loses nothing that an
+    /// adapter trained on the result does not make up for (measured). Unused where weights are not quantized.
+    /// </summary>
+    public QuantizationQuality Quality { get; init; } = QuantizationQuality.Fast;
+
+    /// <summary>
+    /// Texts that show what flows through the base, JSONL with <c>messages</c> that end with the assistant's turn; read where
+    /// <see cref="Quality"/> is not fast. Default null: the training data of the adapters, whose answers are the reasoning that the base will
+    /// run on with them (paper 6: self-generated reasoning traces).
+    /// </summary>
+    public string? Calibration { get; init; }
+
+    /// <summary>Whether the solver looks at what flows through the base.</summary>
+    public bool Calibrates => Quality != QuantizationQuality.Fast && Weights != WeightFormat.None;
 }

@@ -18,7 +18,17 @@ public class ManifestParserTests
         Assert.Equal(
             new PromptSettings { System = "You solve problems.", Budget = "({budget} tokens)", ThinkOpen = "<r>", ThinkClose = "</r>", ForceAnswer = "…</r>\nSo: " },
             manifest.Prompt);
-        Assert.Equal(new QuantizationSettings { Weights = WeightFormat.Int8, Block = 128, Embeddings = WeightFormat.Int4, KeyValueCache = CacheFormat.Int8 }, manifest.Quantization);
+        Assert.Equal(
+            new QuantizationSettings
+            {
+                Weights = WeightFormat.Int8,
+                Block = 128,
+                Embeddings = WeightFormat.Int4,
+                KeyValueCache = CacheFormat.Int8,
+                Quality = QuantizationQuality.Best,
+                Calibration = "data/traces.jsonl",
+            },
+            manifest.Quantization);
         Assert.Equal(
             new AdapterSettings
             {
@@ -382,6 +392,8 @@ public class ManifestParserTests
     [InlineData("""{ "base": "b", "evaluation": { "data": "d", "hardBudgets": [[|0|]] } }""")]
     [InlineData("""{ "base": "b", "evaluation": { "data": "d", "gates": { "minAccuracy": [|96|] } } }""")]
     [InlineData("""{ "base": "b", "evaluation": { "data": "d", "gates": { "maxMeanTokens": [|0|] } } }""")]
+    [InlineData("""{ "base": "b", "quantization": { "bitsPerWeight": [|1.9|] } }""")]
+    [InlineData("""{ "base": "b", "quantization": { "bitsPerWeight": [|9.5|] } }""")]
     [MemberData(nameof(LongLists))]
     public void A_number_out_of_range_is_reported_at_the_number(string marked) => Marked.Reports("MDL1008", marked);
 
@@ -396,6 +408,8 @@ public class ManifestParserTests
     [InlineData("""{ "base": "b", "quantization": { "block": [|512|] } }""")]
     [InlineData("""{ "base": "b", "quantization": { "embeddings": [|"none"|] } }""")]
     [InlineData("""{ "base": "b", "quantization": { "keyValueCache": [|"int2"|] } }""")]
+    [InlineData("""{ "base": "b", "quantization": { "quality": [|"good"|] } }""")]
+    [InlineData("""{ "base": "b", "adapters": { "a": { "train": "t" } }, "quantization": { "quality": "best", "calibration": [|""|] } }""")]
     [InlineData("""{ "base": "b", "adapters": { "a": { "train": [|" "|] } } }""")]
     [InlineData("""{ "base": "b", "adapters": { "a": { "train": "t", "targets": [|[]|] } } }""")]
     [InlineData("""{ "base": "b", "adapters": { "a": { "train": "t", "targets": [ [|"q"|] ] } } }""")]
@@ -490,12 +504,19 @@ public class ManifestParserTests
     public void A_template_without_its_placeholder_is_reported_at_its_value(string marked) => Marked.Reports("MDL1015", marked);
 
     [Theory]
+    [InlineData("take 3.", """{ "base": "b", "quantization": { "bitsPerWeight": [|2.9|] } }""")]
+    [InlineData("take 2.25.", """{ "base": "b", "quantization": { "bitsPerWeight": [|2.2|], "block": 128 } }""")]
+    public void Fewer_bits_than_any_format_takes_are_reported_with_what_it_takes(string least, string marked) =>
+        Assert.Contains(least, Marked.Reports("MDL1031", marked).Message, StringComparison.Ordinal);
+
+    [Theory]
     [InlineData("""{ "base": "b", "adapters": { "a": { "train": "t", "sft": { "steps": 1, "epochs": [|1|] } } } }""")]
     [InlineData("""{ "base": "b", "answer": { "type": "integer", "choices": [|["1"]|] } }""")]
     [InlineData("""{ "base": "b", "answer": { "type": "integer", "tolerance": [|0.1|] } }""")]
     [InlineData("""{ "base": "b", "adapters": { "a": { "import": "p", "train": [|"t"|] } } }""")]
     [InlineData("""{ "base": "b", "adapters": { "a": { "rank": [|8|], "import": "p" } } }""")]
     [InlineData("""{ "base": "b", "adapters": { "a": { "import": "p", "sft": [|{}|] } } }""")]
+    [InlineData("""{ "base": "b", "quantization": { "weights": "int4", "bitsPerWeight": [|4|] } }""")]
     public void Properties_that_exclude_each_other_are_reported_at_the_second(string marked) => Marked.Reports("MDL1016", marked);
 
     [Theory]

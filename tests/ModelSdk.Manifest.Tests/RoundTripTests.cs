@@ -193,6 +193,7 @@ public class RoundTripTests
             "auto" => "arithmetic",
             "int8" => "none",
             "int4" => "int8",
+            "best" => "balanced",
             var text => text + "x",
         },
         JsonValueKind.Array when value.AsArray() is { Count: > 1 } items && items[0] is JsonValue => new JsonArray([.. items.Skip(1).Select(i => i!.DeepClone())]),

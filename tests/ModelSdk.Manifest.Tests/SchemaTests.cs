@@ -77,6 +77,7 @@ public class SchemaTests
             ["quantization/block"] = root.Quantization.Block,
             ["quantization/embeddings"] = root.Quantization.Embeddings.ToString().ToLowerInvariant(),
             ["quantization/keyValueCache"] = root.Quantization.KeyValueCache.ToString().ToLowerInvariant(),
+            ["quantization/quality"] = root.Quantization.Quality.ToString().ToLowerInvariant(),
             ["adapters/rank"] = adapter.Rank,
             ["adapters/alpha"] = adapter.Alpha,
             ["adapters/dropout"] = adapter.Dropout,
@@ -204,6 +205,8 @@ public class SchemaTests
     [InlineData("""{ "base": "b", "adapters": { "a": { "train": "t", "budget": { "budgets": [64], "floor": 1 } } } }""")]
     [InlineData("""{ "base": "b", "adapters": { "a": { "train": "t", "verifier": { "holdout": 0 } } } }""")]
     [InlineData("""{ "base": "b", "evaluation": { "data": "d", "streams": [0] } }""")]
+    [InlineData("""{ "base": "b", "quantization": { "weights": "int4", "bitsPerWeight": 4 } }""")]
+    [InlineData("""{ "base": "b", "quantization": { "bitsPerWeight": 1 } }""")]
     [InlineData("""{ "base": "b", "evaluation": { "data": "d", "gates": { "minAccuracy": 1.1 } } }""")]
     public void Manifests_that_are_wrong_are_wrong_by_the_schema(string text)
     {

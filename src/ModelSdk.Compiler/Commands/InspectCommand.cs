@@ -40,7 +40,7 @@ internal static class InspectCommand
         long bytes = manifest.Files.Values.Sum(f => f.Bytes);
         string quantization = manifest.Quantization.Weights == "none"
             ? "none (full precision)"
-            : $"{manifest.Quantization.Weights}, block {manifest.Quantization.Block}, embeddings {manifest.Quantization.Embeddings}";
+            : string.Create(culture, $"{manifest.Quantization.Weights}, block {manifest.Quantization.Block}, {manifest.Quantization.BitsPerWeight:0.##} bits per weight ({manifest.Quantization.Quality}), embeddings {manifest.Quantization.Embeddings}");
         List<(string Name, string Value)> lines =
         [
             ("name", manifest.Name),

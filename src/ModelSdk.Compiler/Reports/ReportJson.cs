@@ -71,9 +71,10 @@ internal static class ReportJson
             {
                 ["config"] = bundle.Quantization.Weights == "none"
                     ? "none"
-                    : $"{bundle.Quantization.Weights} block {bundle.Quantization.Block}, embeddings {bundle.Quantization.Embeddings}, keys and values {bundle.Quantization.KeyValueCache ?? "fp32"}",
+                    : $"{bundle.Quantization.Weights} block {bundle.Quantization.Block}, {bundle.Quantization.Quality}, embeddings {bundle.Quantization.Embeddings}, keys and values {bundle.Quantization.KeyValueCache ?? "fp32"}",
                 ["accuracy"] = report["evaluation"]!["deployed"]!["accuracy"].Number(),
                 ["bits"] = Math.Round(bundle.Files[bundle.Weights.File].Bytes * 8.0 / ParameterCount(bundle.Architecture), 2),
+                ["linearBits"] = bundle.Quantization.BitsPerWeight,
             });
         }
 

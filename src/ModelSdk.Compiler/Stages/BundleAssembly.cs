@@ -77,7 +77,15 @@ internal static class BundleAssembly
             Compiler = CompilerVersion.Text,
             Architecture = model.Architecture,
             Context = inputs.Context,
-            Quantization = new BundleQuantization(Text(model.Options.Weights), model.Options.Block, Text(model.Options.Embeddings), model.Cache?.Format.ToString().ToLowerInvariant()),
+            Quantization = new BundleQuantization(
+                model.Options.BitsPerWeight is null ? Text(model.Options.Weights) : BundleQuantization.Mixed,
+                model.Options.Block,
+                Text(model.Options.Embeddings),
+                model.Cache?.Format.ToString().ToLowerInvariant())
+            {
+                BitsPerWeight = Math.Round(model.BitsPerWeight, 3),
+                Quality = model.Options.Quality.ToString().ToLowerInvariant(),
+            },
             Weights = new BundleWeights(QuantizedModel.WeightsFileName, model.Tensors),
             BaseGraph = GraphExporter.BaseGraphName,
             EncoderGraph = graphs.Encoder,

@@ -1,6 +1,7 @@
 using ModelSdk.Compiler.Evaluation;
 using ModelSdk.Compiler.Store;
 using ModelSdk.Manifest;
+using ModelSdk.Onnx.Quantization;
 using ModelSdk.Runtime.Bundles;
 
 namespace ModelSdk.Compiler.Stages;
@@ -62,6 +63,19 @@ internal static class BundleStage
         CheckTargets(inputs, bundle);
     }
 
+    /// <summary>Whether the weights alone are more than a target allows: known before anything is made.</summary>
+    /// <exception cref="CompilerException">MDL5007: they are.</exception>
+    public static void CheckWeights(CompileInputs inputs)
+    {
+        long bytes = QuantizedSize.Of(inputs.Architecture, inputs.Manifest.Quantization);
+        for (int i = 0; i < inputs.Manifest.Targets.Count; i++)
+        {
+            TargetSettings target = inputs.Manifest.Targets[i];
+            Check(inputs, target, target.DiskMB, bytes, "disk for its weights alone", $"targets/{i}/diskMB");
+            Check(inputs, target, target.MemoryMB, bytes, "memory for its weights alone", $"targets/{i}/memoryMB");
+        }
+    }
+
     // Disk is exact. Memory is weights, adapters, one KV cache, and what the runtime itself takes: an estimate from below.
     private static void CheckTargets(CompileInputs inputs, BundleManifest bundle)
     {
@@ -72,21 +86,21 @@ internal static class BundleStage
         for (int i = 0; i < inputs.Manifest.Targets.Count; i++)
         {
             TargetSettings target = inputs.Manifest.Targets[i];
-            Check(target.DiskMB, disk, "disk", $"targets/{i}/diskMB");
-            Check(target.MemoryMB, memory, "memory", $"targets/{i}/memoryMB");
+            Check(inputs, target, target.DiskMB, disk, "disk", $"targets/{i}/diskMB");
+            Check(inputs, target, target.MemoryMB, memory, "memory", $"targets/{i}/memoryMB");
+        }
+    }
 
-            void Check(int? limit, long bytes, string what, string pointer)
-            {
-                if (limit is int most && bytes > most * 1_000_000L)
-                {
-                    ManifestDiagnostic place = inputs.Source.At(
-                        pointer,
-                        DiagnosticCodes.TargetExceeded,
-                        ManifestSeverity.Error,
-                        $"The bundle needs {(bytes + 999_999) / 1_000_000} MB of {what}, but the target {target.Rid} allows {most} MB. Use fewer bits or a shorter context, or raise the limit.");
-                    throw new CompilerException(place.Code, place.Message, place.Path, place.Line, place.Column);
-                }
-            }
+    private static void Check(CompileInputs inputs, TargetSettings target, int? limit, long bytes, string what, string pointer)
+    {
+        if (limit is int most && bytes > most * 1_000_000L)
+        {
+            ManifestDiagnostic place = inputs.Source.At(
+                pointer,
+                DiagnosticCodes.TargetExceeded,
+                ManifestSeverity.Error,
+                $"The bundle needs {(bytes + 999_999) / 1_000_000} MB of {what}, but the target {target.Rid} allows {most} MB. Use fewer bits or a shorter context, or raise the limit.");
+            throw new CompilerException(place.Code, place.Message, place.Path, place.Line, place.Column);
         }
     }
 }

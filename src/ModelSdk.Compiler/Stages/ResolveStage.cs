@@ -29,6 +29,9 @@ internal static class ResolveStage
     /// <summary>File in the entry: the switcher's training data.</summary>
     public const string SwitcherData = "data/switcher.jsonl";
 
+    /// <summary>File in the entry: the texts of the calibration, where the manifest names a file of their own.</summary>
+    public const string CalibrationData = "data/calibration.jsonl";
+
     private const int Version = 2;
     private const string FindingsFile = "findings.json";
 
@@ -182,6 +185,13 @@ internal static class ResolveStage
             IReadOnlyList<TrainingExample> examples = Take(inputs.Switcher, folders, SwitcherData);
             Training.Heads.SwitcherData.Encode(inputs.Switcher.Path, examples, [.. manifest.Adapters.Select(a => a.Name)], encoder.Tokenizer, encoder.Template, manifest.Prompt.System, inputs.Context);
             Learn(examples);
+        }
+
+        if (manifest.Quantization is { Calibrates: true, Calibration: not null })
+        {
+            progress("texts of the calibration", 0.5);
+            InputFile file = inputs.Calibration.Single();
+            SftDataset.Encode(file.Path, Take(file, folders, CalibrationData), encoder.Tokenizer, encoder.Template, manifest.Prompt.System, inputs.Context);
         }
 
         progress("evaluation data", 0.6);

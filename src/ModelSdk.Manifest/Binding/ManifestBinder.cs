@@ -15,6 +15,7 @@ internal sealed class ManifestBinder
     private static readonly string[] WeightFormats = ["int4", "int8", "int2", "none"];
     private static readonly string[] EmbeddingFormats = ["int4", "int8"];
     private static readonly string[] CacheFormats = ["int8", "int4", "none"];
+    private static readonly string[] Qualities = ["fast", "balanced", "best"];
     private static readonly string[] AnswerTypes = ["text", "integer", "number", "choice"];
     private static readonly string[] CountedLengths = ["total", "think"];
     private static readonly string[] KlReferences = ["sft", "base"];
@@ -169,12 +170,33 @@ internal sealed class ManifestBinder
             block = null;
         }
 
+        double? bits = quantization.Number("bitsPerWeight", 2, 9);
+        if (quantization.Find("weights") is not null && quantization.Find("bitsPerWeight") is { } second)
+            context.Error(second.Range, DiagnosticCodes.ConflictingProperties, "Both 'weights' and 'bitsPerWeight' say how many bits weights have; keep one.");
+        double least = 2 + (32.0 / (block ?? settings.Block));
+        if (bits < least && (quantization.Find("block") is null) == (block is null))
+        {
+            context.ErrorAt(
+                quantization.PointerTo("bitsPerWeight"),
+                DiagnosticCodes.BitsBelowFormat,
+                string.Format(CultureInfo.InvariantCulture, "{0} bits per weight cannot be kept: 2 bits and a scale of 32 bits for every {1} weights take {2}. Ask for more bits, or for a greater 'block'.", bits, block ?? settings.Block, least));
+        }
+
         return new QuantizationSettings
         {
             Weights = Format(quantization.OneOf("weights", WeightFormats)) ?? settings.Weights,
+            BitsPerWeight = bits,
             Block = block ?? settings.Block,
             Embeddings = Format(quantization.OneOf("embeddings", EmbeddingFormats)) ?? settings.Embeddings,
             KeyValueCache = Cache(quantization.OneOf("keyValueCache", CacheFormats)) ?? settings.KeyValueCache,
+            Quality = quantization.OneOf("quality", Qualities) switch
+            {
+                "balanced" => QuantizationQuality.Balanced,
+                "best" => QuantizationQuality.Best,
+                "fast" => QuantizationQuality.Fast,
+                _ => settings.Quality,
+            },
+            Calibration = quantization.Path("calibration"),
         };
     }
 

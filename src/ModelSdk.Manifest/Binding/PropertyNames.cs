@@ -16,7 +16,7 @@ internal static class PropertyNames
 
     public static readonly string[] Prompt = ["system", "budget", "thinkOpen", "thinkClose", "forceAnswer"];
 
-    public static readonly string[] Quantization = ["weights", "block", "embeddings", "keyValueCache"];
+    public static readonly string[] Quantization = ["weights", "bitsPerWeight", "block", "embeddings", "keyValueCache", "quality", "calibration"];
 
     public static readonly string[] Adapter = ["train", "import", "rank", "alpha", "dropout", "targets", "masked", "sft", "budget", "verifier"];
 

@@ -22,6 +22,7 @@ internal static class Requirements
                 Missing($"adapters/{adapter.Name}/verifier", $"The adapter '{adapter.Name}' is imported, so it has no training data to take questions from; give 'verifier' its own with \"data\".");
         }
 
+        CheckCalibration(manifest, context);
         if (manifest.Evaluation is not { } evaluation) return;
         bool hasStreams = evaluation.Streams.Count > 0 || context.IsWrong("evaluation/streams");
         bool hasSwitcherData = evaluation.SwitcherData is not null || context.IsWrong("evaluation/switcherData");
@@ -56,6 +57,27 @@ internal static class Requirements
         void Missing(string pointer, string message) => context.ErrorAt(pointer, DiagnosticCodes.RequiresSetting, message);
 
         bool Has(string setting, bool read) => read || (judged is null ? hasAdapters : context.IsWrong($"adapters/{judged.Name}/{setting}"));
+    }
+
+    /// <summary>Solvers that look at activations need texts, and texts need such a solver.</summary>
+    private static void CheckCalibration(ModelManifest manifest, BindingContext context)
+    {
+        QuantizationSettings settings = manifest.Quantization;
+        bool wrong = context.IsWrong("quantization/quality") || context.IsWrong("quantization/weights") || context.IsWrong("quantization/calibration");
+        if (wrong) return;
+        if (settings.Calibration is not null && !settings.Calibrates)
+        {
+            context.ErrorAt(
+                "quantization/calibration",
+                DiagnosticCodes.RequiresSetting,
+                settings.Weights == WeightFormat.None
+                    ? "'calibration' has no use where 'weights' is \"none\": nothing is quantized; remove it."
+                    : "'calibration' is read only with 'quality' \"balanced\" or \"best\"; add one of them, or remove it.");
+        }
+        else if (settings.Calibrates && settings.Calibration is null && manifest.Adapters.All(a => a.Import is not null) && !context.IsWrong("adapters"))
+        {
+            context.ErrorAt("quantization/quality", DiagnosticCodes.RequiresSetting, "This quality looks at what flows through the base, but there are no texts: no adapter is trained here, whose data could be used. Give a file with 'calibration', or use \"fast\".");
+        }
     }
 
     private static string Stated(string gate) =>

@@ -36,6 +36,12 @@ public static partial class DiagnosticCodes
     /// <summary>ONNX Runtime does not load or run a graph that the exporter wrote.</summary>
     public const string ExportedGraphRejected = "MDL4031";
 
+    /// <summary>The bits per weight that were asked for are fewer than any choice of formats takes.</summary>
+    public const string BitBudgetTooSmall = "MDL4050";
+
+    /// <summary>A calibration's activations are NaN or infinite.</summary>
+    public const string CalibrationNotFinite = "MDL4051";
+
     /// <summary>A transform does not fit the model or cannot be undone.</summary>
     public const string TransformInvalid = "MDL4060";
 
@@ -57,6 +63,8 @@ public static partial class DiagnosticCodes
         new(HeadInvalid, "A switcher's or verifier's head does not fit the model"),
         new(ContextTooLong, "The context asked for is longer than the model's positions"),
         new(ExportVerificationFailed, "What the exporter wrote does not compute what it should"),
+        new(BitBudgetTooSmall, "The bits per weight cannot be kept"),
+        new(CalibrationNotFinite, "A calibration's activations are not finite"),
         new(ExportedGraphRejected, "ONNX Runtime does not load or run a graph that the exporter wrote"),
         new(TransformInvalid, "A transform does not fit the model or cannot be undone"),
         new(AdapterNotCompiled, "An adapter is asked for that was not compiled"),

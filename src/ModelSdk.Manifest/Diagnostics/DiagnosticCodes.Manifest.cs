@@ -78,6 +78,9 @@ public static partial class DiagnosticCodes
     /// <summary>The lock file cannot be used.</summary>
     public const string InvalidLock = "MDL1030";
 
+    /// <summary>Fewer bits per weight are asked for than any format takes.</summary>
+    public const string BitsBelowFormat = "MDL1031";
+
     private static DiagnosticInfo[] ManifestCodes() =>
     [
         new(InvalidJson, "The file is not valid JSON"),
@@ -105,5 +108,6 @@ public static partial class DiagnosticCodes
         new(ContextExceedsBase, "The context is longer than the base model allows"),
         new(EvaluationOnTrainingData, "Evaluation reads training data"),
         new(InvalidLock, "The lock file cannot be used"),
+        new(BitsBelowFormat, "Fewer bits per weight than any format takes"),
     ];
 }

@@ -2,6 +2,7 @@ using System.Runtime.InteropServices;
 using System.Text.Json;
 using ModelSdk.Manifest;
 using ModelSdk.Onnx.Checkpoints;
+using ModelSdk.Onnx.Transforms;
 using ModelSdk.Runtime.Bundles;
 
 namespace ModelSdk.Onnx.Quantization;
@@ -37,7 +38,15 @@ public sealed class QuantizedModel
         _directory = directory;
         Folder = folder;
         Architecture = directory.Architecture;
-        Options = new QuantizationSettings { Weights = directory.Weights, Block = directory.Block, Embeddings = directory.Embeddings };
+        Options = new QuantizationSettings
+        {
+            Weights = directory.Weights,
+            Block = directory.Block,
+            Embeddings = directory.Embeddings,
+            BitsPerWeight = directory.BitsPerWeight,
+            Quality = directory.Quality,
+        };
+        Transforms = TransformsFile.Read(folder, directory.Architecture.Layers);
         Tensors = directory.Tensors;
         _tensors = directory.Tensors.ToDictionary(t => t.Name, StringComparer.Ordinal);
         Weights = directory.Parts;
@@ -54,11 +63,25 @@ public sealed class QuantizedModel
     /// <summary>Shape of the transformer.</summary>
     public TransformerConfig Architecture { get; }
 
-    /// <summary>How the weights are stored; for weights "none" the embeddings are "none" too.</summary>
+    /// <summary>How the weights are stored; for weights "none" the embeddings are "none" too. The calibration's file is not remembered.</summary>
     public QuantizationSettings Options { get; }
 
     /// <summary>How every graph over these weights stores keys and values (<see cref="KeyValueCalibration"/>); null = fp32.</summary>
     public KeyValueScales? Cache { get; }
+
+    /// <summary>What was folded into the weights; an adapter of the original base must be moved by it.</summary>
+    public ModelTransforms Transforms { get; }
+
+    /// <summary>Bits of a weight of the linear layers on average, scales included.</summary>
+    public double BitsPerWeight
+    {
+        get
+        {
+            QuantizedWeight[] linears = [.. _weights.Values.Where(w => w.Name.Contains("_proj.weight", StringComparison.Ordinal))];
+            long bytes = linears.SelectMany(w => w.Scales is null ? (string[])[w.Data] : [w.Data, w.Scales]).Distinct().Sum(t => _tensors[t].Bytes);
+            return bytes * 8.0 / linears.Sum(w => (double)w.Rows * w.Columns);
+        }
+    }
 
     /// <summary>Directory of weights.bin, as model.json holds it.</summary>
     public IReadOnlyList<BundleTensor> Tensors { get; }
@@ -77,12 +100,27 @@ public sealed class QuantizedModel
     /// <param name="cancellationToken">Checked between tensors.</param>
     /// <exception cref="ExportException">MDL4001 a width that does not divide by the block, MDL4002 NaN or infinity, MDL4003 unsupported setting; each names the tensor.</exception>
     public static QuantizedModel Quantize(Checkpoint checkpoint, QuantizationSettings options, string folder, IProgress<double>? progress = null, CancellationToken cancellationToken = default)
+        => Quantize(checkpoint, options, null, folder, progress, cancellationToken);
+
+    /// <summary>Quantizes a checkpoint tensor by tensor into a folder, with what is known of its activations.</summary>
+    /// <param name="checkpoint">The base in full precision.</param>
+    /// <param name="options">Formats, block and quality.</param>
+    /// <param name="calibration">What flows through the base; null for quality fast.</param>
+    /// <param name="folder">Created when missing.</param>
+    /// <param name="progress">Receives the share of weights done, 0 to 1.</param>
+    /// <param name="cancellationToken">Checked between tensors.</param>
+    /// <exception cref="ExportException">As for the other form; MDL4050: the bits per weight cannot be kept; MDL4051: activations are not finite.</exception>
+    public static QuantizedModel Quantize(Checkpoint checkpoint, QuantizationSettings options, Calibration? calibration, string folder, IProgress<double>? progress = null, CancellationToken cancellationToken = default)
     {
         Directory.CreateDirectory(folder);
         File.Delete(Path.Combine(folder, KeyValueScales.FileName));
         QuantizedModelDirectory directory;
-        using (var writer = new QuantizedModelWriter(checkpoint, options, Path.Combine(folder, WeightsFileName), progress, cancellationToken))
+        using (var writer = new QuantizedModelWriter(checkpoint, options, calibration, Path.Combine(folder, WeightsFileName), progress, cancellationToken))
+        {
             directory = writer.Write();
+            TransformsFile.Write(folder, writer.Transforms);
+        }
+
         using (FileStream json = File.Create(Path.Combine(folder, DirectoryFileName)))
         {
             JsonSerializer.Serialize(json, directory, QuantizedModelJson.Default.QuantizedModelDirectory);

@@ -11,6 +11,8 @@ internal sealed record QuantizedModelDirectory(
     [property: JsonConverter(typeof(WeightFormatConverter))] WeightFormat Weights,
     int Block,
     [property: JsonConverter(typeof(WeightFormatConverter))] WeightFormat Embeddings,
+    double? BitsPerWeight,
+    [property: JsonConverter(typeof(JsonStringEnumConverter<QuantizationQuality>))] QuantizationQuality Quality,
     IReadOnlyList<BundleTensor> Tensors,
     IReadOnlyList<QuantizedWeight> Parts);
 

@@ -1,6 +1,7 @@
 using System.Runtime.InteropServices;
 using ModelSdk.Manifest;
 using ModelSdk.Onnx.Checkpoints;
+using ModelSdk.Onnx.Transforms;
 using ModelSdk.Runtime.Bundles;
 
 namespace ModelSdk.Onnx.Quantization;
@@ -16,6 +17,7 @@ internal sealed class QuantizedModelWriter : IDisposable
     private readonly Checkpoint _checkpoint;
     private readonly TransformerConfig _config;
     private readonly QuantizationSettings _options;
+    private readonly Calibration? _calibration;
     private readonly IProgress<double>? _progress;
     private readonly CancellationToken _cancellationToken;
     private readonly FileStream _file;
@@ -23,8 +25,10 @@ internal sealed class QuantizedModelWriter : IDisposable
     private readonly List<QuantizedWeight> _parts = [];
     private readonly double _totalElements;
     private double _doneElements;
+    private QuantizationPlan? _plan;
+    private TransformedWeights? _weights;
 
-    public QuantizedModelWriter(Checkpoint checkpoint, QuantizationSettings options, string path, IProgress<double>? progress, CancellationToken cancellationToken)
+    public QuantizedModelWriter(Checkpoint checkpoint, QuantizationSettings options, Calibration? calibration, string path, IProgress<double>? progress, CancellationToken cancellationToken)
     {
         if (options.Weights != WeightFormat.None && options.Block is not (32 or 64 or 128 or 256))
             throw new ExportException(DiagnosticCodes.QuantizationSettingInvalid, $"A quantization block of {options.Block} was asked for; supported are 32, 64, 128 and 256.");
@@ -33,6 +37,7 @@ internal sealed class QuantizedModelWriter : IDisposable
         _checkpoint = checkpoint;
         _config = checkpoint.Config;
         _options = options.Weights == WeightFormat.None ? options with { Embeddings = WeightFormat.None } : options;
+        _calibration = calibration;
         _progress = progress;
         _cancellationToken = cancellationToken;
         _totalElements = Qwen2Tensors.Of(_config).Sum(t => t.Shape.Aggregate(1.0, (product, size) => product * size));
@@ -42,7 +47,9 @@ internal sealed class QuantizedModelWriter : IDisposable
     public QuantizedModelDirectory Write()
     {
         CheckBlocks();
-        WriteMatrix(TensorNames.Embedding, [TensorNames.Embedding], _options.Embeddings);
+        _plan = QuantizationPlan.Create(_checkpoint, _options, _calibration, _cancellationToken);
+        _weights = new TransformedWeights(_checkpoint, _plan.Transforms);
+        WriteMatrix(TensorNames.Embedding, [TensorNames.Embedding], _options.Embeddings, QuantizationPlan.Search(_options.Embeddings.Bits(), _options.Block, null));
         WriteRotaryTables();
         for (int layer = 0; layer < _config.Layers; layer++)
         {
@@ -51,7 +58,7 @@ internal sealed class QuantizedModelWriter : IDisposable
             {
                 if (fused == "mlp.gate_up_proj")
                     WriteVector(TensorNames.Layer(layer, "post_attention_layernorm.weight"));
-                WriteMatrix(TensorNames.Layer(layer, fused) + ".weight", [.. modules.Select(m => TensorNames.Layer(layer, m) + ".weight")], _options.Weights);
+                WriteMatrix(TensorNames.Layer(layer, fused) + ".weight", [.. modules.Select(m => TensorNames.Layer(layer, m) + ".weight")], _plan.Format(layer, fused), _plan.Solver(layer, fused));
                 if (fused == "self_attn.qkv_proj")
                     WriteBiases(TensorNames.Layer(layer, fused) + ".bias", [.. modules.Select(m => TensorNames.Layer(layer, m) + ".bias")]);
             }
@@ -60,8 +67,11 @@ internal sealed class QuantizedModelWriter : IDisposable
         WriteVector(TensorNames.FinalNorm);
         WriteHead();
         _file.Flush(flushToDisk: true);
-        return new QuantizedModelDirectory(1, _config, _options.Weights, _options.Block, _options.Embeddings, _tensors, _parts);
+        return new QuantizedModelDirectory(1, _config, _options.Weights, _options.Block, _options.Embeddings, _options.BitsPerWeight, _options.Quality, _tensors, _parts);
     }
+
+    /// <summary>What was folded into the weights.</summary>
+    public ModelTransforms Transforms => _plan!.Transforms;
 
     public void Dispose() => _file.Dispose();
 
@@ -82,7 +92,7 @@ internal sealed class QuantizedModelWriter : IDisposable
     {
         if (!_config.TiedEmbeddings)
         {
-            WriteMatrix(TensorNames.Head, [TensorNames.Head], _options.Embeddings);
+            WriteMatrix(TensorNames.Head, [TensorNames.Head], _options.Embeddings, QuantizationPlan.Search(_options.Embeddings.Bits(), _options.Block, null));
             return;
         }
 
@@ -97,7 +107,7 @@ internal sealed class QuantizedModelWriter : IDisposable
         _parts.Add(embedding with { Name = TensorNames.Head, Data = TensorNames.Head, Scales = embedding.Scales is null ? null : TensorNames.Scales(TensorNames.Head) });
     }
 
-    private void WriteMatrix(string stored, string[] names, WeightFormat format)
+    private void WriteMatrix(string stored, string[] names, WeightFormat format, RowSolver solver)
     {
         int[] rows = [.. names.Select(n => (int)_checkpoint.Tensors[n].Shape[0])];
         int columns = (int)_checkpoint.Tensors[names[0]].Shape[1];
@@ -110,7 +120,7 @@ internal sealed class QuantizedModelWriter : IDisposable
         for (int i = 0; i < names.Length; i++)
         {
             int blocks = format == WeightFormat.None ? 0 : columns / _options.Block;
-            WriteRows(names[i], rows[i], columns, format, scales.AsMemory(firstRow * blocks, rows[i] * blocks));
+            WriteRows(names[i], rows[i], columns, format, solver, scales.AsMemory(firstRow * blocks, rows[i] * blocks));
             _parts.Add(new QuantizedWeight(names[i], format, rows[i], columns, firstRow, stored, scalesName));
             firstRow += rows[i];
         }
@@ -127,7 +137,7 @@ internal sealed class QuantizedModelWriter : IDisposable
 
     private long[] QuantizedDims(int rows, int columns, WeightFormat format) => [rows, columns / _options.Block, _options.Block * format.Bits() / 8];
 
-    private void WriteRows(string name, int rows, int columns, WeightFormat format, Memory<float> scales)
+    private void WriteRows(string name, int rows, int columns, WeightFormat format, RowSolver solver, Memory<float> scales)
     {
         int chunkRows = Math.Clamp(ChunkElements / columns, 1, rows);
         var values = new float[chunkRows * columns];
@@ -137,7 +147,7 @@ internal sealed class QuantizedModelWriter : IDisposable
             _cancellationToken.ThrowIfCancellationRequested();
             int count = Math.Min(chunkRows, rows - row);
             Memory<float> chunk = values.AsMemory(0, count * columns);
-            _checkpoint.Read(name, chunk.Span, (long)row * columns);
+            _weights!.Read(name, chunk.Span, (long)row * columns);
             if (format == WeightFormat.None)
             {
                 CheckFinite(name, chunk.Span, row, columns);
@@ -147,7 +157,7 @@ internal sealed class QuantizedModelWriter : IDisposable
             {
                 int blocks = columns / _options.Block;
                 Memory<byte> bytes = data.AsMemory(0, (int)BlockQuantizer.DataBytes(count, columns, format.Bits()));
-                BlockQuantizer.Quantize(name, chunk, columns, format.Bits(), _options.Block, bytes, scales.Slice(row * blocks, count * blocks), row);
+                solver(name, chunk, columns, bytes, scales.Slice(row * blocks, count * blocks), row);
                 _file.Write(bytes.Span);
             }
 
@@ -177,7 +187,8 @@ internal sealed class QuantizedModelWriter : IDisposable
 
     private float[] ReadVector(string name)
     {
-        float[] values = _checkpoint.Read(name);
+        var values = new float[_checkpoint.Tensors[name].Count];
+        _weights!.Read(name, values);
         CheckFinite(name, values, 0, 1);
         Done(values.Length);
         return values;

@@ -107,7 +107,7 @@ public sealed partial record BundleManifest
 }
 
 /// <summary>How weights, keys and values are stored.</summary>
-/// <param name="Weights">"int4", "int8" or "none" (fp32).</param>
+/// <param name="Weights">"int4", "int8", "int2", "none" (fp32), or <see cref="Mixed"/>: formats that differ between layers.</param>
 /// <param name="Block">Weights that share one scale, along the input dimension.</param>
 /// <param name="Embeddings">"int4", "int8" or "none"; also the LM head.</param>
 /// <param name="KeyValueCache">Keys and values of encoded tokens: "int8" or "int4"; null = fp32.</param>
@@ -115,7 +115,17 @@ public sealed record BundleQuantization(
     string Weights,
     int Block,
     string Embeddings,
-    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] string? KeyValueCache = null);
+    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] string? KeyValueCache = null)
+{
+    /// <summary>Some layers keep more bits than others.</summary>
+    public const string Mixed = "mixed";
+
+    /// <summary>Bits of a weight of the linear layers on average, scales included; null where it was not recorded.</summary>
+    public double? BitsPerWeight { get; init; }
+
+    /// <summary>How the quantized weights were chosen: "fast", "balanced" or "best"; null where it was not recorded.</summary>
+    public string? Quality { get; init; }
+}
 
 /// <summary>The file of base weights.</summary>
 /// <param name="File">Relative path, "weights.bin".</param>

@@ -42,12 +42,16 @@ internal static class DecoderStack
         return (wide * torch.rsqrt(wide.square().mean([-1], keepdim: true) + epsilon)).to_type(x.dtype);
     }
 
-    private static Tensor Attend(TransformerConfig config, LayerWeights layer, int index, Tensor x, RotaryTable rotary, (Tensor Cos, Tensor Sin) table, Tensor? mask, KeyValueExtension? extend)
+    private static Tensor Attend(TransformerConfig config, LayerWeights layer, int index, Tensor x, RotaryTable rotary, (Tensor Cos, Tensor Sin) table, Tensor? mask, KeyValueExtension? extend) =>
+        layer.Output.Apply(Mix(config, layer.Qkv.Apply(x), index, rotary, table, mask, extend));
+
+    /// <summary>Attention between its two linears: queries, keys and values [B, T, (H + 2 KVH) h] -> mixed values [B, T, H h]; 1/sqrt(h) is in the queries.</summary>
+    public static Tensor Mix(TransformerConfig config, Tensor projected, int index, RotaryTable rotary, (Tensor Cos, Tensor Sin) table, Tensor? mask, KeyValueExtension? extend)
     {
-        long rows = x.shape[0], length = x.shape[1];
+        long rows = projected.shape[0], length = projected.shape[1];
         int heads = config.Heads, kvHeads = config.KeyValueHeads, size = config.HeadSize, group = heads / kvHeads;
 
-        var qkv = layer.Qkv.Apply(x).view(rows, length, heads + (2 * kvHeads), size);           // [B, T, H + 2 KVH, h]
+        var qkv = projected.view(rows, length, heads + (2 * kvHeads), size);                     // [B, T, H + 2 KVH, h]
         var parts = qkv.split([heads + kvHeads, kvHeads], dim: 2);
         var rotated = rotary.Rotate(parts[0], table).split([heads, kvHeads], dim: 2);
         var keys = rotated[1].transpose(1, 2);                                                   // [B, KVH, T, h]
@@ -63,15 +67,14 @@ internal static class DecoderStack
         keys = keys.reshape(rows * kvHeads, total, size);
         values = values.reshape(rows * kvHeads, total, size);
 
-        var scores = torch.bmm(queries, keys.transpose(1, 2));                                   // [B KVH, G T, S]; 1/sqrt(h) is in the weights
+        var scores = torch.bmm(queries, keys.transpose(1, 2));                                   // [B KVH, G T, S]
         if (mask is not null)
         {
             scores = scores.add_(mask);
         }
 
-        var mixed = torch.bmm(nn.functional.softmax(scores, -1), values)                         // [B KVH, G T, h]
+        return torch.bmm(nn.functional.softmax(scores, -1), values)                              // [B KVH, G T, h]
             .view(rows, kvHeads, group, length, size).permute(0, 3, 1, 2, 4).reshape(rows, length, heads * size);
-        return layer.Output.Apply(mixed);
     }
 
     private static Tensor FeedForward(LayerWeights layer, Tensor x)

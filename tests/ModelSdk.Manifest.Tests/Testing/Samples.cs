@@ -20,7 +20,7 @@ internal static class Samples
             "thinkClose": "</r>",
             "forceAnswer": "…</r>\nSo: "
           },
-          "quantization": { "weights": "int8", "block": 128, "embeddings": "int4", "keyValueCache": "int8" },
+          "quantization": { "weights": "int8", "block": 128, "embeddings": "int4", "keyValueCache": "int8", "quality": "best", "calibration": "data/traces.jsonl" },
           "adapters": {
             "arithmetic": {
               "train": "data/train.jsonl",
@@ -68,7 +68,7 @@ internal static class Samples
         { "base": "b", "adapters": { "a": { "train": "t.jsonl" } }, "budgets": { "s": 1 }, "answer": "integer", "evaluation": { "data": "e.jsonl" } }
         """,
         """
-        { "base": "b", "context": null, "prompt": { "system": null }, "answer": { "type": "number" }, "evaluation": { "data": "e", "maxExamples": null }, "targets": [] }
+        { "base": "b", "quantization": { "bitsPerWeight": 3.5, "block": 64 }, "context": null, "prompt": { "system": null }, "answer": { "type": "number" }, "evaluation": { "data": "e", "maxExamples": null }, "targets": [] }
         """,
         """
         { "base": "b", "context": 600, "adapters": { "a": { "train": "t.jsonl", "budget": { "budgets": [64], "clipHigh": null }, "verifier": { } }, "b": { "train": "u.jsonl" } },
