@@ -14,6 +14,8 @@ const string Usage = """
       budget      budget forcing of the sample's adapter, and its ablations [--seeds 1,2,3] [--steps N] [--prompts N] [--samples N]
                   [--lr X] [--kl X] [--budgets 64,96] [--temperature X] [--kl-reference base] [--mask off] [--length think]
                   [--state 128] [--examples N]; DIR: samples/MathTutor
+      quant       formats and solvers of the base's weights; with --seeds 1 also trains an adapter on each [--formats full,int4,2.95,int2]
+                  [--blocks 32,64] [--qualities fast,balanced,best] [--seeds 1,2] [--steps N] [--examples N]; DIR: samples/MathTutor
       sample      prints some of the text that the base reads
     """;
 
@@ -38,6 +40,9 @@ switch (verb)
         return 0;
     case "budget":
         BudgetStudyCommand.Run(folder ?? sample, Option);
+        return 0;
+    case "quant":
+        QuantizationStudyCommand.Run(folder ?? sample, Option);
         return 0;
     case "sample":
         DataFiles data = DataFiles.Create();

@@ -11,6 +11,9 @@ internal sealed class ReferenceTransformer(TransformerConfig config, Func<string
     /// <summary>Lets a test nudge a LoRA weight: module, 'A' or 'B', index, amount.</summary>
     public (string Module, char Matrix, int Index, double By)? Nudge { get; set; }
 
+    /// <summary>Gets the module, the input and the output without bias of every linear, token by token.</summary>
+    public Action<string, double[], double[]>? Seen { get; set; }
+
     /// <summary>Logits of each token [T][V]; the adapter is on from token <paramref name="adapterFrom"/>.</summary>
     public double[][] Logits(IReadOnlyList<int> tokens, int adapterFrom = 0)
     {
@@ -82,6 +85,7 @@ internal sealed class ReferenceTransformer(TransformerConfig config, Func<string
     private double[] Linear(string module, double[] x, bool adapted)
     {
         var y = Multiply(Get(module + ".weight"), x);
+        Seen?.Invoke(module, x, y);
         if (module.Contains("_proj", StringComparison.Ordinal) && module[^6] is 'q' or 'k' or 'v' && module.Contains("self_attn", StringComparison.Ordinal))
         {
             y = Add(y, Get(module + ".bias"));

@@ -130,7 +130,7 @@ public sealed class QuantizedModel
         return new QuantizedModel(folder, directory, KeyValueScales.Read(folder, directory.Architecture));
     }
 
-    /// <summary>Opens what <see cref="Quantize"/> wrote.</summary>
+    /// <summary>Opens what was quantized.</summary>
     /// <param name="folder">Holds weights.bin and weights.json.</param>
     /// <exception cref="ExportException">MDL4004: a file is missing or damaged.</exception>
     public static QuantizedModel Open(string folder)

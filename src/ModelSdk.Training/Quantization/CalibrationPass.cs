@@ -30,7 +30,7 @@ public sealed class CalibrationPass : IDisposable
     private readonly RotaryTable _rotary;
     private readonly int[] _lengths;
     private readonly CancellationToken _cancellationToken;
-    private Tensor _stream;
+    private readonly Tensor _stream;
     private int _layer;
 
     /// <summary>Embeds the texts.</summary>
@@ -49,6 +49,7 @@ public sealed class CalibrationPass : IDisposable
         _type = (compute ?? ComputeOptions.Fastest).Type;
         _lengths = [.. texts.Select(t => t.Length)];
         _rotary = new RotaryTable(config, _lengths.Max(), _type, CPU);
+        using var scope = NewDisposeScope();
         int[] ids = [.. texts.SelectMany(t => t)];
         var rows = new float[ids.Length * config.HiddenSize];
         for (int i = 0; i < ids.Length; i++)
