@@ -3,6 +3,8 @@ using ModelSdk.Compiler.Commands;
 using ModelSdk.Compiler.Logging;
 using ModelSdk.Compiler.Store;
 using ModelSdk.Manifest;
+using ModelSdk.Onnx.Checkpoints;
+using ModelSdk.Runtime.Bundles;
 
 namespace ModelSdk.Compiler.Tests.Compile;
 
@@ -189,6 +191,43 @@ public sealed class BadInputTests : IDisposable
         Assert.Empty(await DiagnosticsAsync(world));
     }
 
+    [Theory]
+    [InlineData("""{"messages":[{"role":"user","content":"2+2?"}""", "MDL3011")]
+    [InlineData("""{"messages":[{"role":"user","content":"2+2?"}]}""", "MDL3011")]
+    [InlineData("", "MDL3012")]
+    [InlineData("long", "MDL3013")]
+    [InlineData(null, "MDL1020")]
+    public async Task A_calibration_that_cannot_be_used(string? text, string code)
+    {
+        _world.Manifest["quantization"] = JsonNode.Parse("""{ "weights": "int4", "quality": "balanced", "calibration": "traces.jsonl" }""");
+        _world.Save();
+        string path = Path.Combine(_world.Project, "traces.jsonl");
+        if (text is not null)
+        {
+            File.WriteAllText(path, text == "long" ? $$"""{"messages":[{"role":"user","content":"{{new string('x', 200)}}"},{"role":"assistant","content":"4"}]}""" : text);
+        }
+
+        CompilerDiagnostic error = await OnlyErrorAsync();
+        Assert.Equal(code, error.Code);
+        Assert.Contains("traces.jsonl", error.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task More_bits_than_a_target_has_room_for()
+    {
+        _world.Manifest["quantization"] = JsonNode.Parse("""{ "bitsPerWeight": 8 }""");
+        _world.Manifest["targets"] = JsonNode.Parse("""[{ "rid": "linux-x64", "diskMB": 1 }]""");
+        string config = Path.Combine(_world.Project, "base", "config.json");
+        _world.Save();
+        Assert.Empty(await DiagnosticsAsync()); // 40 kB of weights
+        JsonObject shape = JsonNode.Parse(File.ReadAllText(config))!.AsObject();
+        BaseOf(shape, intermediate: 8192);
+        CompilerDiagnostic error = await OnlyErrorAsync();
+        Assert.Equal(DiagnosticCodes.TargetExceeded, error.Code);
+        Assert.Contains("weights alone", error.Message, StringComparison.Ordinal);
+        Assert.Equal(_world.ManifestPath, error.File);
+    }
+
     // Every file that a manifest can name is one of its own.
     private static TinyWorld EveryFile()
     {
@@ -201,6 +240,13 @@ public sealed class BadInputTests : IDisposable
         world.Manifest["evaluation"]!["streamData"] = "votes.jsonl";
         world.Save();
         return world;
+    }
+
+    private void BaseOf(JsonObject shape, int intermediate)
+    {
+        TransformerConfig config = new("qwen2", (int)shape["vocab_size"]!, (int)shape["hidden_size"]!, intermediate, (int)shape["num_hidden_layers"]!, (int)shape["num_attention_heads"]!, (int)shape["num_key_value_heads"]!, (int)shape["hidden_size"]! / (int)shape["num_attention_heads"]!, 256, 10000, 1e-6, true);
+        Dictionary<string, long[]> shapes = Qwen2Tensors.Of(config).ToDictionary(t => t.Name, t => t.Shape);
+        CheckpointWriter.Write(Path.Combine(_world.Project, "base"), config, name => new float[shapes[name].Aggregate(1L, (x, y) => x * y)]);
     }
 
     private async Task<CompilerDiagnostic> OnlyErrorAsync()

@@ -208,6 +208,24 @@ public sealed class CompilationTests(CompiledTiny compiled)
         Assert.True(error.Line > 1);
     }
 
+    [Theory]
+    [InlineData("""{ "weights": "int4", "quality": "balanced" }""", "int4", 5, "balanced")]
+    [InlineData("""{ "bitsPerWeight": 4, "quality": "best" }""", "mixed", 4, "best")]
+    public async Task Calibrated_weights_are_compiled_and_told(string quantization, string weights, double bits, string quality)
+    {
+        using TinyWorld world = new();
+        world.Manifest["quantization"] = JsonNode.Parse(quantization);
+        world.Save();
+        CompileResult result = await CompileAsync(world, world.Output);
+        BundleManifest bundle = BundleManifest.Read(world.Output);
+        Assert.Equal((weights, quality), (bundle.Quantization.Weights, bundle.Quantization.Quality));
+        Assert.InRange(bundle.Quantization.BitsPerWeight!.Value, 3, bits);
+        JsonNode entry = result.Report!["quantization"]![0]!;
+        Assert.Equal(bundle.Quantization.BitsPerWeight, (double)entry["linearBits"]!);
+        Assert.Contains(quality, (string)entry["config"]!, StringComparison.Ordinal);
+        Assert.InRange((double)entry["accuracy"]!, 0, 1);
+    }
+
     internal static async Task<CompileResult> CompileAsync(TinyWorld world, string? output, string through = StageNames.Bundle, bool writeLock = false, bool locked = false, DateTimeOffset? since = null)
     {
         StringWriter text = new();

@@ -26,6 +26,7 @@ public sealed class PlanTests : IDisposable
         { "checkpoints", """{"adapters":{"sums":{"sft":{"checkpointEverySteps":3}}}}""", [] },
         { "seed", """{"seed":2}""", [StageNames.Sft, StageNames.Export, StageNames.Evaluate, StageNames.Bundle] },
         { "system text", """{"prompt":{"system":"Be brief."}}""", [StageNames.Resolve, StageNames.Sft, StageNames.Evaluate, StageNames.Export, StageNames.Bundle] },
+        { "quality", """{"quantization":{"quality":"best"}}""", [StageNames.Quantize, StageNames.Sft, StageNames.Export, StageNames.Evaluate, StageNames.Bundle] },
         { "block", """{"quantization":{"weights":"int8"}}""", [StageNames.Quantize, StageNames.Sft, StageNames.Export, StageNames.Evaluate, StageNames.Bundle] },
     };
 
@@ -38,6 +39,19 @@ public sealed class PlanTests : IDisposable
         Merge(_world.Manifest, JsonNode.Parse(patch)!.AsObject());
         _world.Save();
         Assert.Equal(expected.Order(StringComparer.Ordinal), Changed(before, Plan()));
+    }
+
+    [Fact]
+    public void Training_data_change_the_quantized_base_only_where_it_is_calibrated_on_them()
+    {
+        CompilePlan fast = Plan();
+        _world.WriteData("train.jsonl", 0, 39, withTrace: true);
+        Assert.Equal(fast.Quantize.Key, Plan().Quantize.Key);
+        _world.Manifest["quantization"]!["quality"] = "balanced";
+        _world.Save();
+        CompilePlan balanced = Plan();
+        _world.WriteData("train.jsonl", 0, 38, withTrace: true);
+        Assert.NotEqual(balanced.Quantize.Key, Plan().Quantize.Key);
     }
 
     public static TheoryData<string, string, string[]> ChangesOfEveryStage => new()
