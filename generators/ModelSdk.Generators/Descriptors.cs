@@ -69,6 +69,9 @@ internal static class Descriptors
     private static readonly DiagnosticDescriptor InvalidLock = new(
         DiagnosticCodes.InvalidLock, "The lock file cannot be used", "{0}", Category, DiagnosticSeverity.Warning, isEnabledByDefault: true, helpLinkUri: DiagnosticCodes.DocumentationPage + "#mdl1030");
 
+    private static readonly DiagnosticDescriptor BitsBelowFormat = new(
+        DiagnosticCodes.BitsBelowFormat, "Fewer bits per weight than any format takes", "{0}", Category, DiagnosticSeverity.Error, isEnabledByDefault: true, helpLinkUri: DiagnosticCodes.DocumentationPage + "#mdl1031");
+
     private static readonly DiagnosticDescriptor DuplicateClient = new(
         DiagnosticCodes.DuplicateClient, "Two manifests generate the same client", "{0}", Category, DiagnosticSeverity.Error, isEnabledByDefault: true, helpLinkUri: DiagnosticCodes.DocumentationPage + "#mdl6101");
 
@@ -94,6 +97,7 @@ internal static class Descriptors
         RequiresSetting,
         FileUnreadable,
         InvalidLock,
+        BitsBelowFormat,
         DuplicateClient,
     }.ToDictionary(d => d.Id);
 
