@@ -123,7 +123,7 @@ public sealed class Compilation
                 }
                 else
                 {
-                    ImportedAdapter.Run(adapter, resolved, folders, progress);
+                    ImportedAdapter.Run(adapter, resolved, quantized, folders, progress);
                 }
             }).ConfigureAwait(false));
         }

@@ -187,6 +187,10 @@ public class ManifestParserTests
     [InlineData("add 'streams'", """{ "base": "b", "adapters": { "a": { "train": "t", "verifier": {} } }, "evaluation": { "data": "d", "gates": { "minVerifierAuc": [|0.7|] } } }""")]
     [InlineData("give 'budget' its own", """{ "base": "b", "adapters": { "a": { "import": "p", "budget": [|{ "budgets": [8] }|] } } }""")]
     [InlineData("give 'verifier' its own", """{ "base": "b", "adapters": { "a": { "import": "p", "verifier": [|{}|] } } }""")]
+    [InlineData("Give a file with 'calibration'", """{ "base": "b", "quantization": { "quality": [|"balanced"|] } }""")]
+    [InlineData("Give a file with 'calibration'", """{ "base": "b", "adapters": { "a": { "import": "p" } }, "quantization": { "quality": [|"best"|] } }""")]
+    [InlineData("read only with 'quality'", """{ "base": "b", "adapters": { "a": { "train": "t" } }, "quantization": { "calibration": [|"c"|] } }""")]
+    [InlineData("no use where 'weights' is", """{ "base": "b", "adapters": { "a": { "train": "t" } }, "quantization": { "weights": "none", "quality": "best", "calibration": [|"c"|] } }""")]
     public void A_setting_that_needs_another_is_reported_with_what_to_add(string advice, string marked) =>
         Assert.Contains(advice, Marked.Reports("MDL1019", marked).Message, StringComparison.Ordinal);
 

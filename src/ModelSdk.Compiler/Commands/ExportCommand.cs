@@ -4,6 +4,7 @@ using ModelSdk.Compiler.Logging;
 using ModelSdk.Compiler.Store;
 using ModelSdk.Manifest;
 using ModelSdk.Onnx.Adapters;
+using ModelSdk.Onnx.Quantization;
 
 namespace ModelSdk.Compiler.Commands;
 
@@ -34,12 +35,17 @@ internal static class ExportCommand
                 foreach (PlannedStage stage in plan.Sft)
                 {
                     PlannedStage shipped = plan.Budget.FirstOrDefault(b => b.Adapter == stage.Adapter) ?? stage;
-                    StoreEntry entry = opened.TryRead(shipped.Key) ?? throw new CompilerException(
-                        DiagnosticCodes.AdapterNotCompiled,
-                        $"The adapter {stage.Adapter} is not in the store {opened.Root} as the manifest describes it now. Run `modelc compile` first.",
-                        inputs.ManifestPath);
+                    if (opened.TryRead(shipped.Key) is not StoreEntry entry || opened.TryRead(plan.Quantize.Key) is not StoreEntry quantized)
+                    {
+                        throw new CompilerException(
+                            DiagnosticCodes.AdapterNotCompiled,
+                            $"The adapter {stage.Adapter} is not in the store {opened.Root} as the manifest describes it now. Run `modelc compile` first.",
+                            inputs.ManifestPath);
+                    }
+
+                    LoraAdapter original = QuantizedModel.Open(quantized.Folder).ToOriginal(LoraAdapter.Load(entry.Folder));
                     string folder = Path.Combine(Path.GetFullPath(parsed.GetValue(output)!), stage.Adapter!);
-                    (LoraAdapter.Load(entry.Folder) with { BaseDigest = inputs.WeightsDigest }).Save(folder);
+                    (original with { BaseDigest = inputs.WeightsDigest }).Save(folder);
                     log.Say($"{stage.Adapter}: {folder}");
                     written.Add(new JsonObject { ["adapter"] = stage.Adapter, ["folder"] = folder });
                 }

@@ -2,6 +2,7 @@ using ModelSdk.Compiler.Evaluation;
 using ModelSdk.Compiler.Store;
 using ModelSdk.Manifest;
 using ModelSdk.Onnx.Adapters;
+using ModelSdk.Onnx.Quantization;
 
 namespace ModelSdk.Compiler.Stages;
 
@@ -48,10 +49,10 @@ internal static class ImportedAdapter
                 $"The imported adapter {adapter.Name} is activated by the tokens [{string.Join(", ", lora.InvocationTokens)}], but the runtime activates adapters at the generation prompt [{string.Join(", ", generation)}]. Train it with alora_invocation_tokens = [{string.Join(", ", generation)}].");
     }
 
-    /// <summary>Moves the checked adapter into the entry that training would have made.</summary>
-    public static void Run(AdapterSettings adapter, StoreEntry resolved, StageFolders folders, Action<string, double> progress)
+    /// <summary>Moves the checked adapter onto the quantized base, into the entry that training would have made.</summary>
+    public static void Run(AdapterSettings adapter, StoreEntry resolved, StoreEntry quantized, StageFolders folders, Action<string, double> progress)
     {
-        LoraAdapter lora = LoraAdapter.Load(resolved.File(ResolveStage.ImportFolder(adapter.Name)));
+        LoraAdapter lora = QuantizedModel.Open(quantized.Folder).FromOriginal(LoraAdapter.Load(resolved.File(ResolveStage.ImportFolder(adapter.Name))));
         lora.Save(folders.Output);
         new TrainingSummary(0, 0, []).Write(Path.Combine(folders.Output, TrainingSummary.FileName));
         progress($"imported, rank {lora.Rank}, {lora.Linears.Count} linears", 1);

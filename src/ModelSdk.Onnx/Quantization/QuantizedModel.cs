@@ -1,6 +1,7 @@
 using System.Runtime.InteropServices;
 using System.Text.Json;
 using ModelSdk.Manifest;
+using ModelSdk.Onnx.Adapters;
 using ModelSdk.Onnx.Checkpoints;
 using ModelSdk.Onnx.Transforms;
 using ModelSdk.Runtime.Bundles;
@@ -154,6 +155,16 @@ public sealed class QuantizedModel
         return new QuantizedModel(folder, directory, KeyValueScales.Read(folder, directory.Architecture));
     }
 
+    /// <summary>Moves an adapter of the original base onto these weights, exactly: what was folded into them is folded into it.</summary>
+    /// <param name="adapter">Trained on the original.</param>
+    /// <exception cref="ExportException">MDL4012: it adapts a linear that this model lacks, or of another shape.</exception>
+    public LoraAdapter FromOriginal(LoraAdapter adapter) => Transforms.IsIdentity ? adapter : Transformed().ToTransformed(adapter);
+
+    /// <summary>Moves an adapter that was trained on these weights onto the original base, exactly.</summary>
+    /// <param name="adapter">Trained on these weights.</param>
+    /// <exception cref="ExportException">MDL4012: it adapts a linear that this model lacks, or of another shape.</exception>
+    public LoraAdapter ToOriginal(LoraAdapter adapter) => Transforms.IsIdentity ? adapter : Transformed().ToOriginal(adapter);
+
     /// <summary>Whether the base has a weight of this Hugging Face name.</summary>
     public bool Contains(string name) => _weights.ContainsKey(name);
 
@@ -192,6 +203,8 @@ public sealed class QuantizedModel
         BlockQuantizer.Dequantize(data, scales, weight.Columns, bits, Options.Block, values);
         return values;
     }
+
+    private TransformedModel Transformed() => new(Architecture, name => Array.ConvertAll(ReadDequantized(name), v => (double)v), Transforms);
 
     private void Read(string name, long offset, Span<byte> target)
     {

@@ -3,6 +3,8 @@ using ModelSdk.Compiler.Logging;
 using ModelSdk.Compiler.Store;
 using ModelSdk.Compiler.Tests.Commands;
 using ModelSdk.Onnx.Adapters;
+using ModelSdk.Onnx.Quantization;
+using ModelSdk.Onnx.Transforms;
 using ModelSdk.Runtime.Bundles;
 
 namespace ModelSdk.Compiler.Tests.Compile;
@@ -35,6 +37,41 @@ public sealed class ImportTests(CompiledTiny compiled)
         Assert.Equal(trained.Measured["sums"], bundle.Measured["sums"]);
         Assert.True(result.Report!["training"]!["sums"]!["imported"]!.GetValue<bool>());
         Assert.Contains("Imported, rank 4.", File.ReadAllText(Path.Combine(world.Output, "report.html")), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task An_adapter_goes_out_of_a_base_with_transforms_and_comes_back()
+    {
+        using TinyWorld world = new();
+        world.Manifest["quantization"] = JsonNode.Parse("""{ "quality": "best", "calibration": "traces.jsonl" }""");
+        world.WriteData("traces.jsonl", 0, 20, withTrace: true);
+        world.Save();
+        await CompilationTests.CompileAsync(world, output: null, through: StageNames.Sft);
+        (StoreEntry quantized, StoreEntry trained) = Entries(world);
+        string folder = Path.Combine(world.Project, "peft");
+        (int exitCode, _, string errors) = await CommandLineTests.RunAsync("export", world.ManifestPath, "--out", folder, "--store", world.Store);
+        Assert.True(exitCode == 0, errors);
+
+        LoraAdapter before = LoraAdapter.Load(trained.Folder), original = LoraAdapter.Load(Path.Combine(folder, "sums"));
+        QuantizedModel model = QuantizedModel.Open(quantized.Folder);
+        const string Down = "model.layers.0.mlp.down_proj";
+        LayerTransforms layer = model.Transforms.Layers[0];
+        LoraLinear moved = original.Linears[Down];
+        for (int c = 0; c < moved.InFeatures; c++)
+        {
+            int source = layer.Permutation![c];
+            Assert.Equal(before.Linears[Down].A[c] * (layer.Up?[source] ?? 1), moved.A[source], 1e-6); // A T: what x' = T x was multiplied with
+        }
+
+        world.Manifest["adapters"] = JsonNode.Parse("""{ "sums": { "import": "peft/sums" } }""");
+        world.Save();
+        await CompilationTests.CompileAsync(world, output: null, through: StageNames.Sft);
+        LoraAdapter after = LoraAdapter.Load(Entries(world).Trained.Folder);
+        foreach (LoraLinear linear in before.Linears.Values)
+        {
+            Assert.Equal(linear.A, after.Linears[linear.Name].A, (x, y) => Math.Abs(x - y) <= 1e-6f * Math.Max(1, Math.Abs(x)));
+            Assert.Equal(linear.B, after.Linears[linear.Name].B, (x, y) => Math.Abs(x - y) <= 1e-6f * Math.Max(1, Math.Abs(x)));
+        }
     }
 
     [Fact]
@@ -133,6 +170,13 @@ public sealed class ImportTests(CompiledTiny compiled)
         (int exitCode, _, string errors) = await CommandLineTests.RunAsync("export", world.ManifestPath, "--out", world["peft"], "--store", world.Store);
         Assert.Equal(1, exitCode);
         Assert.Contains("MDL4061", errors, StringComparison.Ordinal);
+    }
+
+    private static (StoreEntry Quantized, StoreEntry Trained) Entries(TinyWorld world)
+    {
+        CompilePlan plan = CompilePlan.Create(CompileInputs.Read(world.ManifestPath, new CompilerLog(TextWriter.Null, LogFormat.Text), Token)!);
+        ArtifactStore store = new(world.Store);
+        return (store.TryRead(plan.Quantize.Key)!, store.TryRead(plan.Sft[0].Key)!);
     }
 
     /// <summary>Exports the compiled world's adapter into another world's project.</summary>
