@@ -75,6 +75,11 @@ public sealed record ModelManifest
     /// <summary>Devices that the bundle must fit, in the manifest's order; may be empty.</summary>
     public EquatableArray<TargetSettings> Targets { get; init; }
 
+    /// <summary>
+    /// Whether the bundle also has the layout of onnxruntime-genai: a graph over the same weights, genai_config.json, and each adapter in float32. Default true.
+    /// </summary>
+    public bool Genai { get; init; } = true;
+
     /// <summary>Tokens of the budget that evaluation states: its own, else the first of the manifest; null where there is none.</summary>
     public int? StatedBudget => Evaluation?.Budget ?? (Budgets.Count > 0 ? Budgets[0].Tokens : null);
 

@@ -15,6 +15,7 @@ public class ManifestParserTests
         Assert.Equal(new BaseReference { Hub = "Qwen/Qwen2.5-0.5B-Instruct", Revision = "7ae557604adf67be50417f59c2c2f167def9a775" }, manifest.Base);
         Assert.Equal(1024, manifest.Context);
         Assert.Equal(7, manifest.Seed);
+        Assert.False(manifest.Genai);
         Assert.Equal(
             new PromptSettings { System = "You solve problems.", Budget = "({budget} tokens)", ThinkOpen = "<r>", ThinkClose = "</r>", ForceAnswer = "…</r>\nSo: " },
             manifest.Prompt);

@@ -66,6 +66,7 @@ public class SchemaTests
         {
             ["/context"] = new ModelManifest().Context,
             ["/seed"] = root.Seed,
+            ["/genai"] = root.Genai,
             ["/answer"] = "text",
             ["/answerTokens"] = root.AnswerTokens,
             ["prompt/system"] = root.Prompt.System,

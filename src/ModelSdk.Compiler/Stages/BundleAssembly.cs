@@ -1,6 +1,7 @@
 using ModelSdk.Compiler.Evaluation;
 using ModelSdk.Compiler.Store;
 using ModelSdk.Manifest;
+using ModelSdk.Onnx.Genai;
 using ModelSdk.Onnx.Graphs;
 using ModelSdk.Onnx.Quantization;
 using ModelSdk.Runtime.Bundles;
@@ -71,6 +72,16 @@ internal static class BundleAssembly
         }
 
         PromptSettings prompt = inputs.Manifest.Prompt;
+        PromptEncoder encoder = new(baseFolder, prompt);
+        IReadOnlyList<int> ends = EndTokens.Of(baseFolder, encoder);
+        if (graphs.Files.Contains(GraphExporter.GenaiGraphName))
+        {
+            // Every turn of a prompt ends with the template's token, so that one is no padding.
+            int? endOfTurn = encoder.Tokenizer.TokenId(encoder.Template.EndOfTurn);
+            GenaiConfig.Write(model.Architecture, inputs.Context, ends, ends.FirstOrDefault(t => t != endOfTurn, ends[0]), folder);
+            files.Add(GenaiConfig.FileName);
+        }
+
         BundleManifest manifest = new BundleManifest
         {
             Name = face.Name,
@@ -96,7 +107,7 @@ internal static class BundleAssembly
             Answer = face.Answer,
             AnswerTokens = face.AnswerTokens,
             Prompt = new BundlePrompt(prompt.System, prompt.Budget, prompt.ThinkOpen, prompt.ThinkClose, prompt.ForceAnswer),
-            EosTokens = EndTokens.Of(baseFolder, new PromptEncoder(baseFolder, prompt)),
+            EosTokens = ends,
             Measured = Measured(results, inputs.Manifest.Switcher?.Threshold),
         }.Seal(folder, files);
         manifest.Write(folder);
@@ -112,12 +123,6 @@ internal static class BundleAssembly
         SortedDictionary<string, BundleMeasurement> measured = new(StringComparer.Ordinal);
         if (results is not null)
         {
-            if (results.Switcher is SwitcherResult routed && threshold is double at)
-            {
-                SwitcherPoint point = routed.At(at);
-                measured[BundleManifest.AutoMode] = new BundleMeasurement(point.Accuracy, point.MeanTokens, routed.MedianTokensAt(at), routed.Examples);
-            }
-
             measured[BundleManifest.BaseMode] = Of(results.Base);
             foreach ((string name, AdapterResult adapter) in results.Adapters)
             {
@@ -128,9 +133,7 @@ internal static class BundleAssembly
             if (results.Switcher is SwitcherResult switcher && threshold is double least)
             {
                 SwitcherPoint point = switcher.At(least);
-                int[] tokens = [.. switcher.Questions.Select(q => q.Score >= least ? q.ReasoningTokens : q.BaseTokens).Order()];
-                double median = (tokens[(tokens.Length - 1) / 2] + tokens[tokens.Length / 2]) / 2.0;
-                measured[BundleManifest.AutoMode] = new BundleMeasurement(point.Accuracy, point.MeanTokens, median, switcher.Examples);
+                measured[BundleManifest.AutoMode] = new BundleMeasurement(point.Accuracy, point.MeanTokens, switcher.MedianTokensAt(least), switcher.Examples);
             }
         }
 

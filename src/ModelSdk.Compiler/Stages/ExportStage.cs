@@ -20,7 +20,7 @@ internal static class ExportStage
 {
     public const string ParityFile = "parity.json";
 
-    private const int Version = 4;
+    private const int Version = 5;
     private const int ReferenceTokens = 64;
     private const int ReferenceExamples = 8;
 
@@ -39,7 +39,8 @@ internal static class ExportStage
     {
         StageKeyBuilder key = new StageKeyBuilder(StageNames.Export, Version)
             .Add("quantize", quantize)
-            .Add("context", inputs.Context);
+            .Add("context", inputs.Context)
+            .Add("genai", inputs.Manifest.Genai);
         foreach (PlannedStage adapter in shipped)
         {
             key.Add("adapter " + adapter.Adapter, adapter.Key);
@@ -102,15 +103,28 @@ internal static class ExportStage
             files.Add(prefill);
         }
 
+        if (inputs.Manifest.Genai)
+        {
+            files.AddRange(GraphExporter.WriteGenai(model, Shipped(inputs, shipped), options, folders.Output));
+        }
+
         progress("computing reference logits in Torch", 0.2);
         List<ReferenceLogits> references = References(inputs, resolved, shipped, model, cancellationToken);
         progress("running the graphs", 0.5);
         VerificationReport report = ExportVerifier.Verify(model, folders.Output, adapters, options, references, s_bounds, cancellationToken);
         report = Add(report, HeadReports(model, options, inputs, adapters, shipped, switcher, verifiers, folders.Output));
+        if (inputs.Manifest.Genai)
+        {
+            report = Add(report, [ExportVerifier.VerifyGenai(model, folders.Output, adapters, options, s_bounds)]);
+        }
+
         new ExportedGraphs(files, adapters, encoder, prefill).Write(Path.Combine(folders.Output, ExportedGraphs.FileName));
         File.WriteAllText(Path.Combine(folders.Output, ParityFile), Summary(report).ToJsonString(new JsonSerializerOptions { WriteIndented = true, NewLine = "\n" }));
         progress($"{report.Checks.Count} comparisons hold", 1);
     }
+
+    private static Dictionary<string, LoraAdapter> Shipped(CompileInputs inputs, IReadOnlyList<StoreEntry> entries) =>
+        inputs.Manifest.Adapters.Zip(entries).ToDictionary(a => a.First.Name, a => LoraAdapter.Load(a.Second.Folder), StringComparer.Ordinal);
 
     private static VerificationReport Add(VerificationReport report, IEnumerable<VerificationReport> more) =>
         new([.. report.Checks, .. more.SelectMany(r => r.Checks)]);

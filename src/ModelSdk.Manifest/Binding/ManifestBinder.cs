@@ -57,6 +57,7 @@ internal sealed class ManifestBinder
             AnswerTokens = root.Integer("answerTokens", 1, MaxTokens, "tokens") ?? 16,
             Evaluation = BindEvaluation(),
             Targets = BindTargets(),
+            Genai = root.Flag("genai", true),
         };
         manifest = manifest with { DefaultMode = BindDefault(manifest.Adapters, manifest.Switcher) };
         ContextFit.Check(manifest, tokens ?? ModelManifest.DefaultContextLimit, context.ErrorAt);

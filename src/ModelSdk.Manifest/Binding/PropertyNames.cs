@@ -9,7 +9,7 @@ internal static class PropertyNames
     public static readonly string[] Root =
     [
         "$schema", "name", "base", "context", "seed", "prompt", "quantization", "adapters", "switcher", "default",
-        "budgets", "answer", "grader", "answerTokens", "evaluation", "targets",
+        "budgets", "answer", "grader", "answerTokens", "evaluation", "targets", "genai",
     ];
 
     public static readonly string[] Base = ["hub", "revision"];

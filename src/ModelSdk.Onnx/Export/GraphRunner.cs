@@ -90,7 +90,11 @@ internal sealed class GraphRunner : IDisposable
     /// <param name="weights">Base weights.</param>
     public static void CheckLoads(string graphPath, MappedWeights weights) => Open(graphPath, weights, prepack: false).Dispose();
 
-    private static InferenceSession Open(string graphPath, MappedWeights weights, bool prepack)
+    /// <summary>Opens a session as all checks do.</summary>
+    /// <param name="graphPath">The file.</param>
+    /// <param name="weights">Base weights.</param>
+    /// <param name="prepack">Whether weights are brought into the form that running needs.</param>
+    public static InferenceSession Open(string graphPath, MappedWeights weights, bool prepack)
     {
         using var options = new SessionOptions { LogSeverityLevel = OrtLoggingLevel.ORT_LOGGING_LEVEL_ERROR };
         options.AddSessionConfigEntry("session.intra_op.allow_spinning", "0");

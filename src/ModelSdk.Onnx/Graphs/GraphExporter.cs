@@ -1,7 +1,9 @@
 using ModelSdk.Manifest;
 using ModelSdk.Onnx.Adapters;
+using ModelSdk.Onnx.Genai;
 using ModelSdk.Onnx.Heads;
 using ModelSdk.Onnx.Quantization;
+using ModelSdk.Onnx.Rollouts;
 using ModelSdk.Runtime.Bundles;
 
 namespace ModelSdk.Onnx.Graphs;
@@ -24,6 +26,9 @@ public static class GraphExporter
 
     /// <summary>File name of the graph that encodes prompts beside a quantized cache.</summary>
     public const string EncoderGraphName = "encode.onnx";
+
+    /// <summary>File name of the graph for onnxruntime-genai.</summary>
+    public const string GenaiGraphName = "genai.onnx";
 
     /// <summary>File name of the graph for rollouts; it is never shipped.</summary>
     public const string RolloutGraphName = "rollout.onnx";
@@ -154,6 +159,39 @@ public static class GraphExporter
         TransformerGraph.Build(model, options, "rollout", QuantizedModel.WeightsFileName, new GraphParts(LoraInputs: linears))
             .Write(Path.Combine(folder, RolloutGraphName), ProducerVersion);
         return RolloutGraphName;
+    }
+
+    /// <summary>
+    /// Writes genai.onnx, the base with the inputs and outputs of onnxruntime-genai, and adapters/NAME/NAME.onnx_adapter for each adapter. Inputs: input_ids int64 [B, S];
+    /// attention_mask int64 [B, T], T = past and new tokens; past_key_values.{i}.key|value float [B, KVH, past, d]; the adapters' LoRA as optional inputs. Outputs: logits float
+    /// [B, S, V]; present.{i}.key|value, new tensors or the past's buffers. An adapter file holds the adapter as deployed (<see cref="AsDeployed"/>) in float32.
+    /// </summary>
+    /// <param name="model">Base weights.</param>
+    /// <param name="adapters">The adapters by name, in full precision.</param>
+    /// <param name="options">Context and accuracy levels.</param>
+    /// <param name="folder">The bundle's folder; created when missing.</param>
+    /// <returns>The files' paths relative to <paramref name="folder"/>, the graph's first.</returns>
+    /// <exception cref="ExportException">MDL4012: an adapter does not fit; MDL4002: it holds NaN or infinity; MDL4020: context too long.</exception>
+    public static IReadOnlyList<string> WriteGenai(QuantizedModel model, IReadOnlyDictionary<string, LoraAdapter> adapters, GraphOptions options, string folder)
+    {
+        CheckContext(model, options);
+        Directory.CreateDirectory(folder);
+        List<string> files = [GenaiGraphName];
+        foreach ((string name, LoraAdapter adapter) in adapters.OrderBy(a => a.Key, StringComparer.Ordinal))
+        {
+            string file = $"adapters/{name}/{name}{GenaiAdapterFile.Extension}";
+            Directory.CreateDirectory(Path.Combine(folder, "adapters", name));
+            using LoraMemory lora = new(model, adapter.Targets, adapter.Rank);
+            LoraAdapter deployed = AsDeployed(model, adapter);
+            lora.Set(deployed.Linears.ToDictionary(l => l.Key, l => (l.Value.A, l.Value.B), StringComparer.Ordinal), deployed.Scale);
+            GenaiAdapterFile.Write(Path.Combine(folder, file), lora.Inputs);
+            files.Add(file);
+        }
+
+        IReadOnlySet<string>? linears = adapters.Count == 0 ? null : LoraInputs.Linears(model, adapters.Values.SelectMany(a => a.Targets).Distinct(StringComparer.Ordinal));
+        TransformerGraph.Build(model, options, "genai", QuantizedModel.WeightsFileName, new GraphParts(LoraInputs: linears, Genai: true))
+            .Write(Path.Combine(folder, GenaiGraphName), ProducerVersion);
+        return files;
     }
 
     /// <summary>

@@ -9,8 +9,9 @@ namespace ModelSdk.Onnx.Graphs;
 /// <param name="Switcher">The head on the prompt's pooled hidden state, in place of the LM head.</param>
 /// <param name="Verifier">The head on the hidden states of the chosen positions, in place of the LM head.</param>
 /// <param name="Encoder">Whether it ends with the last layer's keys and values: a graph that encodes prompts beside a quantized cache.</param>
+/// <param name="Genai">Whether inputs and outputs are those of onnxruntime-genai.</param>
 /// <param name="Hidden">Whether "logits" are the final hidden states themselves, [P, D]; to verify the heads with.</param>
-internal sealed record GraphParts(AdapterTensors? Adapter = null, IReadOnlySet<string>? LoraInputs = null, SwitcherHead? Switcher = null, VerifierHead? Verifier = null, bool Encoder = false, bool Hidden = false)
+internal sealed record GraphParts(AdapterTensors? Adapter = null, IReadOnlySet<string>? LoraInputs = null, SwitcherHead? Switcher = null, VerifierHead? Verifier = null, bool Encoder = false, bool Genai = false, bool Hidden = false)
 {
     /// <summary>Width of "logits".</summary>
     /// <param name="config">Shape of the transformer.</param>

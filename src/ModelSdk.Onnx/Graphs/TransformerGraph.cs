@@ -65,6 +65,12 @@ internal sealed partial class TransformerGraph
             (hidden, residual) = Norm(residual, changed, last ? "model.norm" : Layer(layer + 1, "input_layernorm"), needsSum: !last);
         }
 
+        if (_parts.Genai)
+        {
+            Product(TensorNames.Head, hidden, "logits", null);                                                                         // [B, S, V]
+            return;
+        }
+
         string flat = _graph.Node("Reshape", "", "positions.flat", [hidden, _graph.Constant("positions.shape", -1, _config.HiddenSize)]); // [B*S, D]
         if (_parts.Switcher is { } switcher)
         {
@@ -105,9 +111,17 @@ internal sealed partial class TransformerGraph
 
     private void DeclareInputs()
     {
-        _graph.Input("input_ids", DataType.Int64, "B", "S");
-        _graph.Input("seqlens_k", DataType.Int32, "B");
-        _graph.Input("total_sequence_length", DataType.Int32, 1);
+        if (_parts.Genai)
+        {
+            DeclareGenai();
+        }
+        else
+        {
+            _graph.Input("input_ids", DataType.Int64, "B", "S");
+            _graph.Input("seqlens_k", DataType.Int32, "B");
+            _graph.Input("total_sequence_length", DataType.Int32, 1);
+        }
+
         if (_parts.Switcher is { } switcher)
         {
             _graph.Input("switcher_weights", DataType.Float, 1, "B*S");
@@ -115,13 +129,13 @@ internal sealed partial class TransformerGraph
             _graph.Output("switcher_pooled", DataType.Float, 1, _config.HiddenSize);
             _graph.Output("switcher_logits", DataType.Float, 1, switcher.B2.Length);
         }
-        else if (!_parts.Encoder)
+        else if (!_parts.Encoder && !_parts.Genai)
         {
             _graph.Input("logits_positions", DataType.Int64, "P");
             _graph.Output("logits", DataType.Float, "P", _parts.Outputs(_config));
         }
 
-        (DataType type, int width) = _model.Cache?.Format switch
+        (DataType type, int width) = Format switch
         {
             CacheFormat.Int8 => (DataType.Int8, _config.HeadSize),
             CacheFormat.Int4 => (DataType.Uint8, _config.HeadSize / 2),
@@ -172,11 +186,11 @@ internal sealed partial class TransformerGraph
             Stored(TensorNames.RotaryCos), Stored(TensorNames.RotarySin),
         ];
         List<AttributeProto> attributes = [.. Heads(), Int("do_rotary", 1), Int("rotary_interleaved", 0)];
-        if (_model.Cache is { } cache)
+        if (Format != CacheFormat.None)
         {
             // Keys are rounded behind the rotation, as they are stored.
             inputs.AddRange(["", "", "", Scales(layer, "key"), Scales(layer, "value")]);
-            attributes.AddRange([Text("k_quant_type", "PER_CHANNEL"), Text("v_quant_type", "PER_CHANNEL"), Int("kv_cache_bit_width", cache.Format == CacheFormat.Int4 ? 4 : 8)]);
+            attributes.AddRange([Text("k_quant_type", "PER_CHANNEL"), Text("v_quant_type", "PER_CHANNEL"), Int("kv_cache_bit_width", Format == CacheFormat.Int4 ? 4 : 8)]);
         }
 
         _graph.Node("GroupQueryAttention", Contrib, name, inputs, [name, $"present.{layer}.key", $"present.{layer}.value"], [.. attributes]);

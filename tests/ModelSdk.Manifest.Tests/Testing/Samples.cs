@@ -56,7 +56,8 @@ internal static class Samples
             "hardBudgets": [32, 64], "streams": [1, 2, 8], "streamData": "data/hard.jsonl", "streamTemperature": 0.9, "switcherData": "data/mixed.jsonl",
             "gates": { "minAccuracy": 0.9, "maxMeanTokens": 60.5, "minLengthReduction": 2.4, "minWithinBudget": 0.95, "minSwitcherAuc": 0.9, "minVerifierAuc": 0.7 }
           },
-          "targets": [ { "rid": "linux-x64", "memoryMB": 500, "diskMB": 100 }, { "rid": "osx-arm64" } ]
+          "targets": [ { "rid": "linux-x64", "memoryMB": 500, "diskMB": 100 }, { "rid": "osx-arm64" } ],
+          "genai": false
         }
         """;
 
