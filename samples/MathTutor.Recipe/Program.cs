@@ -1,6 +1,7 @@
 using MathTutor.Recipe;
 using MathTutor.Recipe.Pretraining;
 using MathTutor.Recipe.Studies;
+using MathTutor.Recipe.Studies.Outliers;
 using MathTutor.Recipe.World;
 
 // Makes what samples/MathTutor ships: data files, tokenizer, base checkpoint. See README.md.
@@ -16,6 +17,8 @@ const string Usage = """
                   [--state 128] [--examples N]; DIR: samples/MathTutor
       quant       formats and solvers of the base's weights; with --seeds 1 also trains an adapter on each [--formats full,int4,2.95,int2]
                   [--blocks 32,64] [--qualities fast,balanced,best] [--seeds 1,2] [--steps N] [--examples N]; DIR: samples/MathTutor
+      outliers    planted outliers and few bits: what ranges, transforms and QAMR recover [--cases NAMES] [--train NAMES] [--factor X]
+                  [--share X] [--steps N] [--seed N] [--examples N]; DIR: samples/MathTutor
       sample      prints some of the text that the base reads
     """;
 
@@ -43,6 +46,9 @@ switch (verb)
         return 0;
     case "quant":
         QuantizationStudyCommand.Run(folder ?? sample, Option);
+        return 0;
+    case "outliers":
+        OutlierStudyCommand.Run(folder ?? sample, Option);
         return 0;
     case "sample":
         DataFiles data = DataFiles.Create();

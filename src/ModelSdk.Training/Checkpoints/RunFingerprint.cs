@@ -18,6 +18,7 @@ internal sealed class RunFingerprint : IDisposable
         using var all = new RunFingerprint();
         all.Add(config, options.Adapter);
         all.Add($"{options.Adapter.Sft with { CheckpointEverySteps = 0 }}|{options.Seed}|{compute.Type}|{options.MicroBatchTokens}|{options.PromptCacheBytes}");
+        all.Add(compute);
         all.Add(data.GenerationPrompt);
         foreach (var example in data.Examples)
         {
@@ -34,6 +35,7 @@ internal sealed class RunFingerprint : IDisposable
         using var all = new RunFingerprint();
         all.Add(config, options.Adapter);
         all.Add($"{settings with { CheckpointEverySteps = 0, Budgets = default, Data = null }}|{string.Join(',', settings.Budgets)}|{options.Seed}|{compute.Type}|{options.MicroBatchTokens}");
+        all.Add(compute);
         all.Add(data.GenerationPrompt);
         foreach (var question in data.Questions)
         {
@@ -59,6 +61,14 @@ internal sealed class RunFingerprint : IDisposable
 
     private void Add(TransformerConfig config, AdapterSettings adapter) =>
         Add($"{config}|{adapter.Rank}|{adapter.Alpha:R}|{adapter.Dropout:R}|{string.Join(',', adapter.Targets)}|{adapter.Masked}");
+
+    private void Add(ComputeOptions compute)
+    {
+        if (compute.Cache is { } cache)
+        {
+            Add($"{cache.Format}|{string.Join(' ', cache.Layers.SelectMany(l => l.Keys.Concat(l.Values)).Select(s => s.ToString("R", CultureInfo.InvariantCulture)))}");
+        }
+    }
 
     private string Digest() => Convert.ToHexStringLower(_hash.GetHashAndReset());
 }

@@ -123,7 +123,7 @@ internal sealed class LoraModule : IDisposable
     {
         var frozen = _base.FrozenWeights();
         return [.. _layers.Select((l, i) => new LayerWeights(
-            Apply(frozen[i].Qkv, l[0]), Apply(frozen[i].Output, l[1]), Apply(frozen[i].GateUp, l[2]), Apply(frozen[i].Down, l[3])))];
+            Apply(frozen[i].Qkv, l[0]), Apply(frozen[i].Output, l[1]), Apply(frozen[i].GateUp, l[2]), Apply(frozen[i].Down, l[3]), frozen[i].Cache))];
     }
 
     public void Dispose()

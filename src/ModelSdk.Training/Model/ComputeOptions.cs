@@ -1,4 +1,5 @@
 using System.Runtime.InteropServices;
+using ModelSdk.Onnx.Quantization;
 using TorchSharp;
 
 namespace ModelSdk.Training;
@@ -8,6 +9,12 @@ namespace ModelSdk.Training;
 /// <param name="Device">Device; null: CPU.</param>
 public sealed record ComputeOptions(torch.ScalarType Type, torch.Device? Device = null)
 {
+    /// <summary>
+    /// Keys and values are rounded as a quantized cache with these scales stores them, and gradients pass as if they were not: what training and decoding over such
+    /// a cache do, without its speed. Null: they stay in <see cref="Type"/>. Default null.
+    /// </summary>
+    public KeyValueScales? Cache { get; init; }
+
     /// <summary>True: Torch's own operators only, also where kernels could run; the form that kernels are tested against.</summary>
     internal bool Composed { get; init; }
 

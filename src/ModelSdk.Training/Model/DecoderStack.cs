@@ -28,7 +28,7 @@ internal static class DecoderStack
         // x stays [B, T, D].
         for (var i = 0; i < layers.Count; i++)
         {
-            x = x + Attend(config, layers[i], i, Normalize(x, config.RmsNormEpsilon), rotary, table, mask, extend);
+            x = x + Attend(config, layers[i], i, Normalize(x, config.RmsNormEpsilon), rotary, table, mask, layers[i].Cache?.Before(extend) ?? extend);
             x = x + FeedForward(layers[i], Normalize(x, config.RmsNormEpsilon));
         }
 

@@ -29,4 +29,5 @@ internal sealed record LinearWeights(Tensor Weight, Tensor? Bias = null, Tensor?
 /// <param name="Output">H h -> D.</param>
 /// <param name="GateUp">D -> 2 F.</param>
 /// <param name="Down">F -> D.</param>
-internal sealed record LayerWeights(LinearWeights Qkv, LinearWeights Output, LinearWeights GateUp, LinearWeights Down);
+/// <param name="Cache">How keys and values are rounded; null: they are not.</param>
+internal sealed record LayerWeights(LinearWeights Qkv, LinearWeights Output, LinearWeights GateUp, LinearWeights Down, CacheRounding? Cache = null);

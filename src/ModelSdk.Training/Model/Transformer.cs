@@ -19,6 +19,7 @@ public sealed class Transformer : IDisposable
     private readonly Tensor _finalNorm;
     private readonly Tensor _rowScale;
     private readonly RotaryTable _rotary;
+    private readonly CacheRounding[]? _cache;
     private readonly Dictionary<int, Tensor> _causal = [];
     private LayerWeights[]? _frozen;
 
@@ -74,6 +75,7 @@ public sealed class Transformer : IDisposable
         }
 
         _rotary = new RotaryTable(config, config.MaxPositions, compute.Type, Device);
+        _cache = compute.Cache is { } cache ? [.. cache.Layers.Select(l => new CacheRounding(l, cache.Format, config.HeadSize, Device))] : null;
     }
 
     /// <summary>Shape and constants.</summary>
@@ -195,6 +197,15 @@ public sealed class Transformer : IDisposable
         return DecoderStack.Run(Config, weights, Embed(ids), _rotary, _rotary.Range(0, batch.Length), mask);
     }
 
+    /// <summary>What a cache holds after a sequence: keys (even) and values (odd) of each layer, [KVH, T, h].</summary>
+    /// <param name="tokens">The sequence.</param>
+    public IReadOnlyList<float[]> KeysAndValues(int[] tokens)
+    {
+        using var gradients = no_grad();
+        using var scope = NewDisposeScope();
+        return [.. PromptCache.Encode(this, FrozenWeights(), [tokens]).unbind(0).Select(Values)];
+    }
+
     /// <summary>Copies of all parameters under their Hugging Face names, ready for a safetensors file.</summary>
     public IEnumerable<NamedTensor> Export()
     {
@@ -228,6 +239,11 @@ public sealed class Transformer : IDisposable
         {
             linear.Weight.Dispose();
             linear.Bias?.Dispose();
+        }
+
+        foreach (var cache in _cache ?? [])
+        {
+            cache.Dispose();
         }
 
         _rowScale.Dispose();
@@ -302,9 +318,9 @@ public sealed class Transformer : IDisposable
             : PolicyKernel.Run<Fp32>(logits, targets, temperature, gradient: null);
     }
 
-    /// <summary>Whether <see cref="RunKernels"/> can run these weights: on a CPU with AVX-512, without low-rank parts.</summary>
+    /// <summary>Whether <see cref="RunKernels"/> can run these weights: on a CPU with AVX-512, without low-rank parts and rounded keys.</summary>
     internal bool UsesKernels(LayerWeights[] weights, int columns) =>
-        HasKernels && columns <= 8000 && !weights.Any(l => l.Qkv.LoraA is not null || l.Output.LoraA is not null || l.GateUp.LoraA is not null || l.Down.LoraA is not null);
+        HasKernels && columns <= 8000 && _cache is null && !weights.Any(l => l.Qkv.LoraA is not null || l.Output.LoraA is not null || l.GateUp.LoraA is not null || l.Down.LoraA is not null);
 
     /// <summary><see cref="DecoderStack.Run"/> by kernels.</summary>
     /// <param name="weights">Weights.</param>
@@ -347,11 +363,12 @@ public sealed class Transformer : IDisposable
     }
 
     /// <summary>Weights in the computation's type with norms and the scale of the queries folded in; differentiable where the parameters are.</summary>
-    internal LayerWeights[] ComputeWeights() => [.. _layers.Select(l => new LayerWeights(
+    internal LayerWeights[] ComputeWeights() => [.. _layers.Select((l, i) => new LayerWeights(
         new LinearWeights((l.Qkv * l.AttentionNorm * _rowScale.unsqueeze(1)).to_type(Compute.Type), (l.QkvBias * _rowScale).to_type(Compute.Type)),
         new LinearWeights(l.Output.to_type(Compute.Type)),
         new LinearWeights((l.GateUp * l.FeedNorm).to_type(Compute.Type)),
-        new LinearWeights(l.Down.to_type(Compute.Type))))];
+        new LinearWeights(l.Down.to_type(Compute.Type)),
+        _cache?[i]))];
 
     /// <summary><see cref="ComputeWeights"/> without gradients, made once: for a base that does not change any more.</summary>
     internal LayerWeights[] FrozenWeights()
@@ -366,7 +383,7 @@ public sealed class Transformer : IDisposable
             using var gradients = no_grad();
             using var scope = NewDisposeScope();
             LinearWeights Keep(LinearWeights l) => new(l.Weight.clone().DetachFromDisposeScope(), l.Bias?.clone().DetachFromDisposeScope());
-            _frozen = [.. ComputeWeights().Select(l => new LayerWeights(Keep(l.Qkv), Keep(l.Output), Keep(l.GateUp), Keep(l.Down)))];
+            _frozen = [.. ComputeWeights().Select(l => new LayerWeights(Keep(l.Qkv), Keep(l.Output), Keep(l.GateUp), Keep(l.Down), l.Cache))];
         }
 
         return _frozen;
