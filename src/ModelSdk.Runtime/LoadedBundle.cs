@@ -18,6 +18,11 @@ internal sealed class LoadedBundle : IDisposable
         Sessions = sessions;
         _verifierTokens = [.. bundle.Adapters.Select(a => a.Verifier is null ? null : tokenizer.Encode(a.Verifier.Prompt))];
         Output = new OutputFormat(tokenizer, bundle.Prompt, bundle.AnswerTokens, bundle.EosTokens, bundle.Architecture.VocabularySize);
+        KnownText =
+        [
+            .. tokenizer.Encode(bundle.Prompt.ThinkOpen),
+            .. (bundle.Answer.Choices ?? [""]).SelectMany(choice => tokenizer.Encode(bundle.Prompt.ForceAnswer + choice)),
+        ];
     }
 
     public BundleManifest Bundle { get; }
@@ -30,6 +35,9 @@ internal sealed class LoadedBundle : IDisposable
 
     /// <summary>What generated tokens mean.</summary>
     public OutputFormat Output { get; }
+
+    /// <summary>Text that reasoning is likely to hold, whatever the question: the opening tag, and behind the closing one an answer of those that there are.</summary>
+    public int[] KnownText { get; }
 
     /// <summary>Token ids that may be generated; see <see cref="OutputFormat.Vocabulary"/>.</summary>
     public int Vocabulary => Output.Vocabulary;

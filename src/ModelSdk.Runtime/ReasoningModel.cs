@@ -183,6 +183,8 @@ public sealed class ReasoningModel : IAsyncDisposable
             throw new InvalidRequestException($"The budget is {request.Budget} tokens; it must be 1 or more, or null for none.");
         if (request.MaxTokens < 1)
             throw new InvalidRequestException($"MaxTokens is {request.MaxTokens}; it must be 1 or more, or null for as many as the context holds.");
+        if (request.DraftTokens is < 0 or > ReasoningRequest.MaxDraftTokens)
+            throw new InvalidRequestException($"DraftTokens is {request.DraftTokens}; it must be 0 (off) to {ReasoningRequest.MaxDraftTokens}.");
         if (request.Streams is < 1 or > MaxStreams)
             throw new InvalidRequestException($"The request asks for {request.Streams} streams; it must be 1 to {MaxStreams}.");
         if (request.SwitcherThreshold is double threshold && !(threshold >= 0 && threshold <= 1))

@@ -45,6 +45,15 @@ public sealed record ReasoningRequest
     /// <summary>Texts that end the answer; they are not part of it. They are looked for in the answer, not in the reasoning, also across token boundaries.</summary>
     public IReadOnlyList<string> Stop { get; init; } = [];
 
+    /// <summary>
+    /// Most tokens that are guessed ahead of the model and checked in one of its passes, 0 (off) to 15. They come from the text so far, where it repeats itself, and
+    /// from the tags that are known. The answer is the same with and without, token for token, sampled or greedy; only time and <see cref="Usage.Passes"/>
+    /// change. How many are tried follows from how many were right. One stream without probes uses them. Default 15.
+    /// </summary>
+    public int DraftTokens { get; init; } = MaxDraftTokens;
+
+    internal const int MaxDraftTokens = Sessions.TokenCache.MaxRows - 1;
+
     /// <summary>A request of a single user message.</summary>
     /// <param name="question">The user's message.</param>
     public static ReasoningRequest FromQuestion(string question) => new() { Turns = [new ChatTurn("user", question)] };

@@ -62,6 +62,12 @@ public sealed record Usage(
     /// <summary>Tokens generated to probe for an answer in mid-reasoning (<see cref="VotingOptions.ProbeStable"/>) and then taken back.</summary>
     public int ProbeTokens { get; init; }
 
+    /// <summary>
+    /// Model passes that generated tokens: those behind the prompt, text that forces an answer included, verification not. Fewer than the tokens where several
+    /// were guessed right (<see cref="ReasoningRequest.DraftTokens"/>) or streams ran side by side.
+    /// </summary>
+    public int Passes { get; init; }
+
     /// <summary>All generated tokens: reasoning, answers and probes of all streams.</summary>
     public int GeneratedTokens => ReasoningTokens + AnswerTokens + ProbeTokens;
 }

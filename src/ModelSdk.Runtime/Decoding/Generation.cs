@@ -3,7 +3,7 @@ using ModelSdk.Runtime.Voting;
 
 namespace ModelSdk.Runtime.Decoding;
 
-/// <summary>One stream behind an encoded prompt, token by token, on the cache that holds the prompt.</summary>
+/// <summary>One stream behind an encoded prompt, on the cache that holds the prompt.</summary>
 internal static class Generation
 {
     /// <summary>Answers a request; blocks the calling thread.</summary>
@@ -33,31 +33,67 @@ internal static class Generation
     {
         int room = cache.Context - prompt.Tokens - (prompt.Verifier?.Tokens.Length ?? 0);
         StreamState state = new(model.Output, request.Sampling, room, request.Budget, request.MaxTokens, request.Stop, sink) { Recorder = prompt.Verifier?.Recorder() };
-        Decode(model, cache, prompt.Graph, state, cancellationToken);
-        Usage usage = new(prompt.Tokens, prompt.Encoded, prompt.Reused, state.ReasoningTokens, state.AnswerTokens, request.Budget, state.Forced);
+        int passes = Decode(model, cache, prompt.Graph, state, request.DraftTokens, cancellationToken);
+        Usage usage = new(prompt.Tokens, prompt.Encoded, prompt.Reused, state.ReasoningTokens, state.AnswerTokens, request.Budget, state.Forced) { Passes = passes };
         ReasoningResult result = new(state.Answer, state.Reasoning, prompt.Graph.Mode, usage, state.Finish) { Routing = prompt.Routing };
         return prompt.Verifier is null ? result : Verify(model, cache, prompt, state, result, cancellationToken);
     }
 
-    private static void Decode(LoadedBundle model, TokenCache cache, GraphSession graph, StreamState state, CancellationToken cancellationToken)
+    /// <summary>
+    /// Generates the sequence. A pass runs the token that was chosen and a draft of those that may follow, and gives logits behind each; the sequence then chooses from
+    /// them as it would one by one, and what was drafted otherwise is taken back. So a draft decides how many passes are made, and nothing else: seeds, budgets,
+    /// stop texts and confidence see the same logits, bit for bit (<see cref="TokenCache.Step"/>), in the same order.
+    /// </summary>
+    /// <returns>Passes that were made.</returns>
+    private static int Decode(LoadedBundle model, TokenCache cache, GraphSession graph, StreamState state, int draftTokens, CancellationToken cancellationToken)
     {
-        int[] one = new int[1];
+        PromptLookup? lookup = null;
+        if (draftTokens > 0)
+        {
+            lookup = new PromptLookup(model.KnownText);
+            lookup.AddText(cache.Tokens);
+        }
+
+        Span<int> run = stackalloc int[TokenCache.MaxRows];
+        int passes = 0;
+        int length = cache.Length;                 // tokens held that are part of the sequence
+        int drafted = 0;                           // tokens behind the one that was chosen in the last pass
+        int row = 0;                               // of these, those that were chosen since
         while (true)
         {
-            switch (state.Next(cache.Logits))
+            StreamAction action = state.Next(cache.LogitsOf(row));
+            if (action == StreamAction.Step)
             {
-                case StreamAction.End:
-                    return;
-                case StreamAction.Force:
-                    cache.Append(graph, model.Output.ForceAnswerTokens, logits: true, cancellationToken);
-                    break;
-                case StreamAction.Step:
-                    one[0] = state.Token;
-                    cache.Append(graph, one, logits: true, cancellationToken);
-                    break;
-                default:
-                    throw new InvalidLogitsException(graph.Mode, cache.Length - 1);
+                cancellationToken.ThrowIfCancellationRequested();
+                lookup?.Add(state.Token);
+                length++;
+                if (row < drafted && run[row + 1] == state.Token)
+                {
+                    row++;
+                    continue;
+                }
+
+                cache.Rewind(length - 1);
+                run[0] = state.Token;
+                int most = Math.Min(Math.Min(draftTokens, TokenCache.MaxRows - 1), cache.Context - length);
+                drafted = lookup?.Draft(run.Slice(1, most)) ?? 0;
+                cache.Step(graph, run[..(1 + drafted)]);
             }
+            else
+            {
+                cache.Rewind(length);
+                if (action == StreamAction.End)
+                    return passes;
+                if (action == StreamAction.Invalid)
+                    throw new InvalidLogitsException(graph.Mode, length - 1);
+                cache.Append(graph, model.Output.ForceAnswerTokens, logits: true, cancellationToken);
+                lookup?.AddText(model.Output.ForceAnswerTokens);
+                length = cache.Length;
+                drafted = 0;
+            }
+
+            row = 0;
+            passes++;
         }
     }
 

@@ -27,9 +27,13 @@ internal sealed unsafe class TokenCache : IDisposable
     private byte* _scratch;
     private readonly long* _ids;
     private readonly long* _position;
+    private readonly long* _rows;
     private readonly int* _lastIndex;
     private readonly int* _total;
     private readonly float* _logits;
+
+    /// <summary>Most tokens of one <see cref="Step"/>.</summary>
+    public const int MaxRows = 16;
 
     /// <summary>Allocates a cache.</summary>
     /// <param name="config">Shape of the transformer.</param>
@@ -48,13 +52,18 @@ internal sealed unsafe class TokenCache : IDisposable
         Memory = new KeyValueMemory(config, 1, context, format);
         _keysAndValues = Memory.View(0, 1);
 
-        // Inputs and outputs of a pass, each on its own cache line: token ids, position of the logits, lengths, logits.
-        long idBytes = (long)_chunk * sizeof(long);
-        long logitBytes = (long)config.VocabularySize * sizeof(float);
-        _scratch = (byte*)NativeMemory.AllocZeroed((nuint)(idBytes + logitBytes + Alignment * 8));
+        // Inputs and outputs of a pass, each on its own cache line: token ids, positions of the logits, lengths, logits.
+        long idBytes = (long)Math.Max(_chunk, MaxRows) * sizeof(long);
+        long rowBytes = MaxRows * sizeof(long);
+        long logitBytes = (long)MaxRows * config.VocabularySize * sizeof(float);
+        _scratch = (byte*)NativeMemory.AllocZeroed((nuint)(idBytes + rowBytes + logitBytes + Alignment * 8));
         byte* at = Align(_scratch);
         _ids = (long*)at;
         at = Align(at + idBytes);
+        _rows = (long*)at;
+        for (int i = 0; i < MaxRows; i++)
+            _rows[i] = i;
+        at = Align(at + rowBytes);
         _position = (long*)at;
         _lastIndex = (int*)(at + Alignment);
         _total = (int*)(at + Alignment * 2);
@@ -64,6 +73,9 @@ internal sealed unsafe class TokenCache : IDisposable
     /// <summary>Tokens whose keys and values are held.</summary>
     public int Length { get; private set; }
 
+    /// <summary>The tokens whose keys and values are held.</summary>
+    public ReadOnlySpan<int> Tokens => _tokens.AsSpan(0, Length);
+
     /// <summary>Most tokens of one pass.</summary>
     public int Chunk => _chunk;
 
@@ -71,7 +83,7 @@ internal sealed unsafe class TokenCache : IDisposable
     public int Context => _tokens.Length;
 
     /// <summary>Logits after the last token of the last <see cref="Append"/> that asked for them, [V].</summary>
-    public ReadOnlySpan<float> Logits => new(_logits, _config.VocabularySize);
+    public ReadOnlySpan<float> Logits => LogitsOf(0);
 
     /// <summary>The keys and values.</summary>
     internal KeyValueMemory Memory { get; }
@@ -115,12 +127,7 @@ internal sealed unsafe class TokenCache : IDisposable
             return;
         }
 
-        if (!_bindings.TryGetValue(graph, out GraphBinding? binding))
-        {
-            binding = new GraphBinding(graph, _keysAndValues, (nint)_ids, (nint)_position, (nint)_lastIndex, (nint)_total, (nint)_logits);
-            _bindings.Add(graph, binding);
-        }
-
+        GraphBinding binding = Binding(graph);
         while (!tokens.IsEmpty)
         {
             cancellationToken.ThrowIfCancellationRequested();
@@ -132,6 +139,35 @@ internal sealed unsafe class TokenCache : IDisposable
             Length += count;
             tokens = tokens[count..];
         }
+    }
+
+    /// <summary>Logits behind the token of a row of the last <see cref="Step"/>, [V].</summary>
+    /// <param name="row">The token's place among those that were run.</param>
+    public ReadOnlySpan<float> LogitsOf(int row) => new(_logits + (long)row * _config.VocabularySize, _config.VocabularySize);
+
+    /// <summary>Runs tokens after those held in one pass, with logits behind each of them (<see cref="LogitsOf"/>).</summary>
+    /// <remarks>
+    /// Products take rows in pairs, and a last odd one by another kernel that rounds differently. With an even count a token's bits do not depend on how many
+    /// are run with it: one that nobody asked for fills up. It is not held afterwards.
+    /// </remarks>
+    /// <param name="graph">The graph to run.</param>
+    /// <param name="tokens">Token ids, 1 to <see cref="MaxRows"/>; they must fit.</param>
+    public void Step(GraphSession graph, ReadOnlySpan<int> tokens)
+    {
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(tokens.Length, Math.Min(MaxRows, Context - Length));
+        GraphBinding binding = Binding(graph);
+        // At the very end of the context there is no place for another.
+        int passed = Math.Min((tokens.Length + 1) / 2 * 2, Context - Length);
+        Prepare(graph, tokens);
+        if (passed > tokens.Length)
+        {
+            _ids[tokens.Length] = 0;
+            *_total = Length + passed;
+            *_lastIndex = Length + passed - 1;
+        }
+
+        binding.RunRows(passed);
+        Length += tokens.Length;
     }
 
     /// <summary>Runs tokens through a graph of one output, then forgets them; <see cref="Logits"/> are lost.</summary>
@@ -213,6 +249,17 @@ internal sealed unsafe class TokenCache : IDisposable
             Length += count;
             tokens = tokens[count..];
         }
+    }
+
+    private GraphBinding Binding(GraphSession graph)
+    {
+        if (!_bindings.TryGetValue(graph, out GraphBinding? binding))
+        {
+            binding = new GraphBinding(graph, _keysAndValues, (nint)_ids, (nint)_position, (nint)_rows, (nint)_lastIndex, (nint)_total, (nint)_logits);
+            _bindings.Add(graph, binding);
+        }
+
+        return binding;
     }
 
     /// <summary>Writes the inputs of a pass over tokens that follow those held.</summary>

@@ -27,6 +27,7 @@ internal sealed class ParallelGeneration : IDisposable
     private readonly List<VotingStream> _started = [];
     private readonly List<VotingStream> _running = [];
     private readonly VoteTally _tally = new();
+    private int _passes;
 
     private ParallelGeneration(LoadedBundle model, TokenCache source, ReasoningRequest request, EncodedPrompt prompt, Action<UpdateKind, string>? sink)
     {
@@ -105,6 +106,7 @@ internal sealed class ParallelGeneration : IDisposable
 
             cancellationToken.ThrowIfCancellationRequested();
             _rows.Step(_prompt.Graph);
+            _passes++;
             _source.CountRun(_prompt.Graph.Index, _running.Count);
         }
     }
@@ -144,6 +146,7 @@ internal sealed class ParallelGeneration : IDisposable
                     return true;
                 case StreamAction.Force:
                     Append(stream.Row, append);
+                    _passes++;
                     break;
                 case StreamAction.End:
                     Vote(stream);
@@ -198,6 +201,7 @@ internal sealed class ParallelGeneration : IDisposable
         {
             Streams = _started.Count,
             ProbeTokens = _started.Sum(s => s.ProbeTokens),
+            Passes = _passes,
         };
         ReasoningResult result = new(winner.State.Answer, winner.State.Reasoning, _prompt.Graph.Mode, usage, winner.State.Finish) { Routing = _prompt.Routing };
         // One stream that nobody judges is no vote.
