@@ -168,7 +168,9 @@ public sealed class ReasoningModel : IAsyncDisposable
     private Task<ReasoningResult> AnswerAsync(ReasoningRequest request, Action<UpdateKind, string>? sink, CancellationToken cancellationToken) =>
         RunAsync(request, cache: null, sink, cancellationToken);
 
-    private static void Validate(ReasoningRequest request)
+    /// <summary>Refuses a request that no model could answer.</summary>
+    /// <exception cref="InvalidRequestException">A setting is out of range.</exception>
+    internal static void Validate(ReasoningRequest request)
     {
         ArgumentNullException.ThrowIfNull(request);
         if (request.Turns.Count == 0)

@@ -47,8 +47,8 @@ public sealed record ReasoningRequest
 
     /// <summary>
     /// Most tokens that are guessed ahead of the model and checked in one of its passes, 0 (off) to 15. They come from the text so far, where it repeats itself, and
-    /// from the tags that are known. The answer is the same with and without, token for token, sampled or greedy; only time and <see cref="Usage.Passes"/>
-    /// change. How many are tried follows from how many were right. One stream without probes uses them. Default 15.
+    /// from the tags that are known (docs/performance.md, "Speculation"). The answer is the same with and without, token for token, sampled or greedy; only time
+    /// and <see cref="Usage.Passes"/> change. How many are tried follows from how many were right. A single stream without probes uses them. Default 15.
     /// </summary>
     public int DraftTokens { get; init; } = MaxDraftTokens;
 

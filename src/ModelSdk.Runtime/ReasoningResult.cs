@@ -68,6 +68,12 @@ public sealed record Usage(
     /// </summary>
     public int Passes { get; init; }
 
+    /// <summary>Tokens that were guessed ahead of the model (<see cref="ReasoningRequest.DraftTokens"/>); they count nowhere else.</summary>
+    public int DraftedTokens { get; init; }
+
+    /// <summary>Those of <see cref="DraftedTokens"/> that the model chose too: passes that were spared.</summary>
+    public int AcceptedTokens { get; init; }
+
     /// <summary>All generated tokens: reasoning, answers and probes of all streams.</summary>
     public int GeneratedTokens => ReasoningTokens + AnswerTokens + ProbeTokens;
 }

@@ -140,6 +140,8 @@ public class GenerationTests(RandomBundle bundle) : IClassFixture<RandomBundle>
         ReasoningRequest.FromQuestion("?") with { Turns = [new ChatTurn("tool", "?")] },
         ReasoningRequest.FromQuestion("?") with { Budget = 0 },
         ReasoningRequest.FromQuestion("?") with { MaxTokens = 0 },
+        ReasoningRequest.FromQuestion("?") with { DraftTokens = -1 },
+        ReasoningRequest.FromQuestion("?") with { DraftTokens = 16 },
         ReasoningRequest.FromQuestion("?") with { Stop = [""] },
         ReasoningRequest.FromQuestion("?") with { Sampling = new SamplingOptions { Temperature = -1 } },
         ReasoningRequest.FromQuestion("?") with { Sampling = new SamplingOptions { Temperature = double.NaN } },

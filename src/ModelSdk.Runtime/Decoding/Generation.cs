@@ -33,8 +33,13 @@ internal static class Generation
     {
         int room = cache.Context - prompt.Tokens - (prompt.Verifier?.Tokens.Length ?? 0);
         StreamState state = new(model.Output, request.Sampling, room, request.Budget, request.MaxTokens, request.Stop, sink) { Recorder = prompt.Verifier?.Recorder() };
-        int passes = Decode(model, cache, prompt.Graph, state, request.DraftTokens, cancellationToken);
-        Usage usage = new(prompt.Tokens, prompt.Encoded, prompt.Reused, state.ReasoningTokens, state.AnswerTokens, request.Budget, state.Forced) { Passes = passes };
+        (int passes, int drafted, int accepted) = Decode(model, cache, prompt.Graph, state, request.DraftTokens, cancellationToken);
+        Usage usage = new(prompt.Tokens, prompt.Encoded, prompt.Reused, state.ReasoningTokens, state.AnswerTokens, request.Budget, state.Forced)
+        {
+            Passes = passes,
+            DraftedTokens = drafted,
+            AcceptedTokens = accepted,
+        };
         ReasoningResult result = new(state.Answer, state.Reasoning, prompt.Graph.Mode, usage, state.Finish) { Routing = prompt.Routing };
         return prompt.Verifier is null ? result : Verify(model, cache, prompt, state, result, cancellationToken);
     }
@@ -42,10 +47,11 @@ internal static class Generation
     /// <summary>
     /// Generates the sequence. A pass runs the token that was chosen and a draft of those that may follow, and gives logits behind each; the sequence then chooses from
     /// them as it would one by one, and what was drafted otherwise is taken back. So a draft decides how many passes are made, and nothing else: seeds, budgets,
-    /// stop texts and confidence see the same logits, bit for bit (<see cref="TokenCache.Step"/>), in the same order.
+    /// stop texts and confidence see the same logits, bit for bit (<see cref="TokenCache.Step"/>), in the same order. This is speculative sampling (Leviathan et al.,
+    /// arXiv 2211.17192) with a draft that is certain of itself: a token is accepted with its probability, and else the one that was drawn is a draw from the rest.
     /// </summary>
-    /// <returns>Passes that were made.</returns>
-    private static int Decode(LoadedBundle model, TokenCache cache, GraphSession graph, StreamState state, int draftTokens, CancellationToken cancellationToken)
+    /// <returns>Passes that were made, tokens that were drafted, and those of them that were chosen.</returns>
+    private static (int Passes, int Drafted, int Accepted) Decode(LoadedBundle model, TokenCache cache, GraphSession graph, StreamState state, int draftTokens, CancellationToken cancellationToken)
     {
         PromptLookup? lookup = null;
         if (draftTokens > 0)
@@ -56,6 +62,8 @@ internal static class Generation
 
         Span<int> run = stackalloc int[TokenCache.MaxRows];
         int passes = 0;
+        int allDrafted = 0;
+        int accepted = 0;
         int length = cache.Length;                 // tokens held that are part of the sequence
         int drafted = 0;                           // tokens behind the one that was chosen in the last pass
         int row = 0;                               // of these, those that were chosen since
@@ -70,20 +78,23 @@ internal static class Generation
                 if (row < drafted && run[row + 1] == state.Token)
                 {
                     row++;
+                    accepted++;
                     continue;
                 }
 
                 cache.Rewind(length - 1);
                 run[0] = state.Token;
-                int most = Math.Min(Math.Min(draftTokens, TokenCache.MaxRows - 1), cache.Context - length);
-                drafted = lookup?.Draft(run.Slice(1, most)) ?? 0;
+                // One place is left for the token that makes the count even.
+                int most = Math.Min(draftTokens, cache.Context - length - 1);
+                drafted = lookup?.Draft(run.Slice(1, Math.Max(most, 0))) ?? 0;
+                allDrafted += drafted;
                 cache.Step(graph, run[..(1 + drafted)]);
             }
             else
             {
                 cache.Rewind(length);
                 if (action == StreamAction.End)
-                    return passes;
+                    return (passes, allDrafted, accepted);
                 if (action == StreamAction.Invalid)
                     throw new InvalidLogitsException(graph.Mode, length - 1);
                 cache.Append(graph, model.Output.ForceAnswerTokens, logits: true, cancellationToken);

@@ -12,6 +12,7 @@ namespace ModelSdk.Runtime.Measurement;
 /// <param name="CacheBytesPerToken">Bytes of keys and values that each token of a sequence takes.</param>
 /// <param name="Decode">Single-stream decoding, one entry a mode; the reasoning mode again behind 512, 2048, ... tokens where the context holds them; then 2, 4 and 8 parallel streams of the default adapter, or of the first where the default is no adapter.</param>
 /// <param name="Prefill">Prompt encoding by the base, one entry a length.</param>
+/// <param name="Drafts">Passes of the reasoning mode that check guessed tokens, one entry a number of tokens.</param>
 /// <param name="TimeToFirstToken">From the rendered prompt to the first token.</param>
 /// <param name="LoadMs">Loading with all digests checked, files in the page cache, in milliseconds.</param>
 /// <param name="RssMb">Resident memory of the process after the run, in 2^20 bytes; mapped weights included.</param>
@@ -24,10 +25,14 @@ public sealed record BenchmarkReport(
     long CacheBytesPerToken,
     IReadOnlyList<DecodeMeasurement> Decode,
     IReadOnlyList<PrefillMeasurement> Prefill,
+    IReadOnlyList<DraftMeasurement> Drafts,
     FirstTokenMeasurement TimeToFirstToken,
     double LoadMs,
     double RssMb)
 {
+    /// <summary>What guessed tokens bring on questions; null when none were given.</summary>
+    public SpeculationMeasurement? Speculation { get; init; }
+
     /// <summary>The report as JSON, indented.</summary>
     public string ToJson() => JsonSerializer.Serialize(this, BenchmarkJson.Default.BenchmarkReport);
 }
@@ -40,6 +45,33 @@ public sealed record BenchmarkReport(
 /// <param name="TokensPerSecond">Streams * 1000 / MsPerStep.</param>
 /// <param name="RooflineFraction">Time to read the base weights once at the measured bandwidth, as a share of the step. May exceed 1 where the weights fit in the processor's cache.</param>
 public sealed record DecodeMeasurement(string Mode, int Streams, int ContextTokens, double MsPerStep, double TokensPerSecond, double RooflineFraction);
+
+/// <summary>A pass of several tokens of one sequence with logits behind each.</summary>
+/// <param name="Mode">"base" or an adapter's name.</param>
+/// <param name="Tokens">Tokens of the pass: one that was chosen, the others guessed.</param>
+/// <param name="MsPerPass">Median, without choosing tokens, in milliseconds.</param>
+public sealed record DraftMeasurement(string Mode, int Tokens, double MsPerPass);
+
+/// <summary>Answers to the same questions without and with guessed tokens (<see cref="ReasoningRequest.DraftTokens"/>), greedy, one stream.</summary>
+/// <param name="Questions">Number of questions.</param>
+/// <param name="GeneratedTokens">Tokens generated without guesses.</param>
+/// <param name="SameTexts">Questions whose reasoning, answer and number of tokens were the same; all of them, unless something is wrong.</param>
+/// <param name="PlainPasses">Model passes without.</param>
+/// <param name="Passes">Model passes with.</param>
+/// <param name="DraftedTokens">Tokens that were guessed.</param>
+/// <param name="AcceptedTokens">Those that were right.</param>
+/// <param name="PlainMsPerToken">Time of a generated token without, prompts included, in milliseconds.</param>
+/// <param name="MsPerToken">Time of a generated token with, in milliseconds.</param>
+public sealed record SpeculationMeasurement(
+    int Questions,
+    int GeneratedTokens,
+    int SameTexts,
+    int PlainPasses,
+    int Passes,
+    int DraftedTokens,
+    int AcceptedTokens,
+    double PlainMsPerToken,
+    double MsPerToken);
 
 /// <summary>Speed of prompt encoding.</summary>
 /// <param name="Tokens">Tokens encoded into an empty cache.</param>

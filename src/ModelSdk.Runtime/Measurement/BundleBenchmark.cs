@@ -20,7 +20,17 @@ public static class BundleBenchmark
     /// <param name="threads">Threads of one pass; null = the number of processors.</param>
     /// <param name="cancellationToken">Stops between model passes.</param>
     /// <exception cref="BundleException">The bundle cannot be loaded.</exception>
-    public static async Task<BenchmarkReport> RunAsync(string bundleFolder, int? threads = null, CancellationToken cancellationToken = default)
+    public static Task<BenchmarkReport> RunAsync(string bundleFolder, int? threads = null, CancellationToken cancellationToken = default) =>
+        RunAsync(bundleFolder, [], threads, cancellationToken);
+
+    /// <summary>Runs all measurements, and measures on questions what guessed tokens bring.</summary>
+    /// <param name="bundleFolder">The bundle.</param>
+    /// <param name="questions">Requests of one stream; each is answered twice, greedily. None: not measured.</param>
+    /// <param name="threads">Threads of one pass; null = the number of processors.</param>
+    /// <param name="cancellationToken">Stops between model passes.</param>
+    /// <exception cref="BundleException">The bundle cannot be loaded.</exception>
+    /// <exception cref="InvalidRequestException">A question has a setting out of range.</exception>
+    public static async Task<BenchmarkReport> RunAsync(string bundleFolder, IReadOnlyList<ReasoningRequest> questions, int? threads = null, CancellationToken cancellationToken = default)
     {
         ReasoningModelOptions options = new() { Threads = threads ?? Environment.ProcessorCount };
         double bandwidth = MemoryBandwidth.Measure(options.Threads.Value);
@@ -28,7 +38,7 @@ public static class BundleBenchmark
         ReasoningModel model = await ReasoningModel.LoadAsync(bundleFolder, options, cancellationToken).ConfigureAwait(false);
         await using (model.ConfigureAwait(false))
         {
-            return await Task.Run(() => Measure(model, options, bandwidth, load, cancellationToken), cancellationToken).ConfigureAwait(false);
+            return await Task.Run(() => Measure(model, options, bandwidth, load, questions, cancellationToken), cancellationToken).ConfigureAwait(false);
         }
     }
 
@@ -67,7 +77,7 @@ public static class BundleBenchmark
         return Median(times);
     }
 
-    private static BenchmarkReport Measure(ReasoningModel model, ReasoningModelOptions options, double bandwidth, double load, CancellationToken cancellationToken)
+    private static BenchmarkReport Measure(ReasoningModel model, ReasoningModelOptions options, double bandwidth, double load, IReadOnlyList<ReasoningRequest> questions, CancellationToken cancellationToken)
     {
         LoadedBundle loaded = model.Loaded;
         BundleManifest bundle = loaded.Bundle;
@@ -111,7 +121,9 @@ public static class BundleBenchmark
             prefill.Add(new PrefillMeasurement(tokens, tokens * 1000 / milliseconds, SwitcherCost(loaded, cache, tokens, cancellationToken)));
         }
 
+        IReadOnlyList<DraftMeasurement> drafts = Drafts(loaded, cache, reasoning, context, cancellationToken);
         FirstTokenMeasurement firstToken = FirstToken(loaded, cache, cancellationToken);
+        SpeculationMeasurement? speculation = questions.Count == 0 ? null : Speculation(loaded, cache, questions, cancellationToken);
         using Process process = Process.GetCurrentProcess();
         return new BenchmarkReport(
             $"{RuntimeInformation.ProcessArchitecture}, {RuntimeInformation.OSDescription}, {Environment.ProcessorCount} processors",
@@ -122,9 +134,10 @@ public static class BundleBenchmark
             bundle.CacheBytesPerToken,
             decode,
             prefill,
+            drafts,
             firstToken,
             load,
-            process.WorkingSet64 / (double)(1 << 20));
+            process.WorkingSet64 / (double)(1 << 20)) { Speculation = speculation };
     }
 
     private static double DecodeStep(LoadedBundle loaded, TokenCache cache, int mode, int context, CancellationToken cancellationToken)
@@ -137,13 +150,73 @@ public static class BundleBenchmark
         for (int i = 0; i < Warmup + Steps; i++)
         {
             long start = Stopwatch.GetTimestamp();
+            cancellationToken.ThrowIfCancellationRequested();
             token[0] = sampler.Choose(cache.Logits[..loaded.Vocabulary]);
-            cache.Append(graph, token, logits: true, cancellationToken);
+            cache.Step(graph, token);
             if (i >= Warmup)
                 times.Add(Stopwatch.GetElapsedTime(start).TotalMilliseconds);
         }
 
         return Median(times);
+    }
+
+    /// <summary>Passes of several tokens. The numbers of tokens take turns, so that all see the same machine.</summary>
+    private static List<DraftMeasurement> Drafts(LoadedBundle loaded, TokenCache cache, int mode, int context, CancellationToken cancellationToken)
+    {
+        GraphSession graph = loaded.Sessions[mode];
+        int[] counts = [.. new[] { 2, 4, 8, TokenCache.MaxRows }.Where(count => context + count <= cache.Context)];
+        List<double>[] times = [.. counts.Select(_ => new List<double>())];
+        int[] tokens = Tokens(TokenCache.MaxRows, loaded);
+        Encode(loaded, cache, graph, context, cancellationToken);
+        for (int i = 0; i < Warmup + Steps / 2; i++)
+        {
+            for (int n = 0; n < counts.Length; n++)
+            {
+                cancellationToken.ThrowIfCancellationRequested();
+                cache.Rewind(context);
+                long start = Stopwatch.GetTimestamp();
+                cache.Step(graph, tokens.AsSpan(0, counts[n]));
+                if (i >= Warmup)
+                    times[n].Add(Stopwatch.GetElapsedTime(start).TotalMilliseconds);
+            }
+        }
+
+        return [.. counts.Select((count, n) => new DraftMeasurement(graph.Mode, count, Median(times[n])))];
+    }
+
+    /// <summary>Answers every question without and with guesses, on an empty cache each. Which is first changes from question to question.</summary>
+    private static SpeculationMeasurement Speculation(LoadedBundle loaded, TokenCache cache, IReadOnlyList<ReasoningRequest> questions, CancellationToken cancellationToken)
+    {
+        double[] milliseconds = new double[2];
+        int[] passes = new int[2];
+        int tokens = 0;
+        int same = 0;
+        int drafted = 0;
+        int accepted = 0;
+        for (int i = 0; i < questions.Count; i++)
+        {
+            ReasoningModel.Validate(questions[i]);
+            ReasoningResult[] results = new ReasoningResult[2];
+            for (int turn = 0; turn < 2; turn++)
+            {
+                int guess = (i + turn) % 2;
+                ReasoningRequest request = questions[i] with { Sampling = SamplingOptions.Greedy, DraftTokens = guess * ReasoningRequest.MaxDraftTokens };
+                cache.Rewind(0);
+                long start = Stopwatch.GetTimestamp();
+                results[guess] = Generation.Run(loaded, cache, request, sink: null, cancellationToken);
+                milliseconds[guess] += Stopwatch.GetElapsedTime(start).TotalMilliseconds;
+                passes[guess] += results[guess].Usage.Passes;
+            }
+
+            (ReasoningResult plain, ReasoningResult guessed) = (results[0], results[1]);
+            tokens += plain.Usage.GeneratedTokens;
+            drafted += guessed.Usage.DraftedTokens;
+            accepted += guessed.Usage.AcceptedTokens;
+            if (plain.Text == guessed.Text && plain.Reasoning == guessed.Reasoning && plain.Usage.GeneratedTokens == guessed.Usage.GeneratedTokens)
+                same++;
+        }
+
+        return new SpeculationMeasurement(questions.Count, tokens, same, passes[0], passes[1], drafted, accepted, milliseconds[0] / Math.Max(tokens, 1), milliseconds[1] / Math.Max(tokens, 1));
     }
 
     private static double DecodeStreams(LoadedBundle loaded, TokenCache cache, int mode, int streams, int context, int chunk, CancellationToken cancellationToken)

@@ -148,7 +148,7 @@ internal sealed unsafe class TokenCache : IDisposable
     /// <summary>Runs tokens after those held in one pass, with logits behind each of them (<see cref="LogitsOf"/>).</summary>
     /// <remarks>
     /// Products take rows in pairs, and a last odd one by another kernel that rounds differently. With an even count a token's bits do not depend on how many
-    /// are run with it: one that nobody asked for fills up. It is not held afterwards.
+    /// are run with it: one that nobody asked for fills up. It is not held afterwards. The rows of a <see cref="BatchCache"/> are run likewise.
     /// </remarks>
     /// <param name="graph">The graph to run.</param>
     /// <param name="tokens">Token ids, 1 to <see cref="MaxRows"/>; they must fit.</param>

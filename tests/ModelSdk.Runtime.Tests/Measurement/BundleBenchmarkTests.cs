@@ -33,6 +33,9 @@ public class BundleBenchmarkTests(RandomBundle bundle) : IClassFixture<RandomBun
 
         Assert.Equal(128, root.GetProperty("prefill")[0].GetProperty("tokens").GetInt32());
         Assert.Equal(JsonValueKind.Null, root.GetProperty("prefill")[0].GetProperty("switcherCost").ValueKind);
+        Assert.Equal(JsonValueKind.Null, root.GetProperty("speculation").ValueKind);
+        Assert.Equal([2, 4, 8, 16], root.GetProperty("drafts").EnumerateArray().Select(d => d.GetProperty("tokens").GetInt32()));
+        Assert.All(root.GetProperty("drafts").EnumerateArray(), d => Assert.True(d.GetProperty("msPerPass").GetDouble() > 0 && d.GetProperty("mode").GetString() == "arithmetic"));
         JsonElement first = root.GetProperty("timeToFirstToken");
         foreach (string name in (string[])["base", "reasonShared", "reasonReencoded"])
             Assert.True(first.GetProperty(name).GetDouble() > 0);
@@ -48,6 +51,23 @@ public class BundleBenchmarkTests(RandomBundle bundle) : IClassFixture<RandomBun
 
         Assert.All(report.Prefill, prefill => Assert.InRange(prefill.SwitcherCost!.Value, -1, 10));
         Assert.NotNull(report.TimeToFirstToken.ReasonShared);
+    }
+
+    [Fact]
+    public async Task Questions_are_answered_without_and_with_guessed_tokens()
+    {
+        ReasoningRequest[] questions = [RandomBundle.Ask("one", tokens: 100), RandomBundle.Ask("another", TinyBundle.Adapter, tokens: 60)];
+
+        BenchmarkReport report = await BundleBenchmark.RunAsync(bundle.Folder, questions, threads: 1, TestContext.Current.CancellationToken);
+
+        SpeculationMeasurement measured = report.Speculation!;
+        Assert.Equal((2, 160, 2), (measured.Questions, measured.GeneratedTokens, measured.SameTexts));
+        // The last token of each text is not run.
+        Assert.Equal(158, measured.PlainPasses);
+        // A question's last guesses may reach beyond its last token.
+        Assert.InRange(158 - measured.AcceptedTokens - measured.Passes, -2, 0);
+        Assert.InRange(measured.AcceptedTokens, 1, measured.DraftedTokens);
+        Assert.True(measured.PlainMsPerToken > 0 && measured.MsPerToken > 0);
     }
 
     [Fact]

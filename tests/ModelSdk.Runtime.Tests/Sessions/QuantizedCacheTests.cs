@@ -12,3 +12,7 @@ public sealed class Int4BatchCacheTests(Int4Bundle bundle) : BatchCacheTests(bun
 public sealed class Int8BatchDecoderTests(Int8Bundle bundle) : BatchDecoderTests(bundle), IClassFixture<Int8Bundle>;
 
 public sealed class Int8ConversationTests(Int8Bundle bundle) : ConversationTests(bundle), IClassFixture<Int8Bundle>;
+
+public sealed class Int8SpeculationTests(Int8Bundle bundle) : SpeculationTests(bundle), IClassFixture<Int8Bundle>;
+
+public sealed class Int4SpeculationTests(Int4Bundle bundle) : SpeculationTests(bundle), IClassFixture<Int4Bundle>;

@@ -43,6 +43,52 @@ public class TokenCacheTests(RandomBundle bundle) : IClassFixture<RandomBundle>
         Assert.Equal(fresh.Logits, used.Logits);
     }
 
+    /// <summary>What guessing rests on: a token's logits and its keys and values are the same, bit for bit, whatever is run with it, rejected tokens behind it included.</summary>
+    [Theory]
+    [InlineData(0)]
+    [InlineData(1)]
+    public void Logits_of_several_tokens_in_a_pass_are_those_of_one_at_a_time(int graph)
+    {
+        const int start = 13;
+        using TokenCache single = NewCache();
+        single.Append(Sessions[graph], Tokens.AsSpan(0, start), logits: true, CancellationToken.None);
+        List<float[]> expected = [];
+        foreach (int token in Tokens.AsSpan(start))
+        {
+            single.Step(Sessions[graph], [token]);
+            expected.Add([.. single.LogitsOf(0)]);
+        }
+
+        for (int count = 2; count <= TokenCache.MaxRows; count++)
+        {
+            using TokenCache several = NewCache();
+            several.Append(Sessions[graph], Tokens.AsSpan(0, start), logits: true, CancellationToken.None);
+            while (several.Length < Tokens.Length)
+            {
+                // The first half is kept, what follows is wrong and is taken back.
+                int kept = Math.Min((count + 1) / 2, Tokens.Length - several.Length);
+                int at = several.Length;
+                int[] tokens = [.. Tokens.AsSpan(at, kept), .. Enumerable.Repeat(7, count - kept)];
+                several.Step(Sessions[graph], tokens);
+                for (int row = 0; row < kept; row++)
+                    Assert.Equal(expected[at - start + row], several.LogitsOf(row));
+                several.Rewind(at + kept);
+            }
+
+            Assert.Equal(Tokens, several.Tokens);
+        }
+    }
+
+    [Fact]
+    public void A_pass_of_more_tokens_than_it_can_take_is_refused()
+    {
+        using TokenCache cache = NewCache();
+
+        Assert.Throws<ArgumentOutOfRangeException>(() => cache.Step(Sessions.Base, new int[TokenCache.MaxRows + 1]));
+        cache.Append(Sessions.Base, new int[cache.Context - 2], logits: false, CancellationToken.None);
+        Assert.Throws<ArgumentOutOfRangeException>(() => cache.Step(Sessions.Base, new int[3]));
+    }
+
     [Fact]
     public void An_adapter_goes_on_from_what_the_base_encoded()
     {
