@@ -137,7 +137,8 @@ public static class BundleBenchmark
             drafts,
             firstToken,
             load,
-            process.WorkingSet64 / (double)(1 << 20)) { Speculation = speculation };
+            process.WorkingSet64 / (double)(1 << 20))
+        { Speculation = speculation };
     }
 
     private static double DecodeStep(LoadedBundle loaded, TokenCache cache, int mode, int context, CancellationToken cancellationToken)
