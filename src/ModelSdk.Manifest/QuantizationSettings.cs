@@ -35,8 +35,8 @@ public sealed record QuantizationSettings
     public double? BitsPerWeight { get; init; }
 
     /// <summary>
-    /// How the quantized weights are chosen. Default <see cref="QuantizationQuality.Fast"/>: with 4 and 8 bits it loses nothing that an
-    /// adapter trained on the result does not make up for (measured). Unused where weights are not quantized.
+    /// How the quantized weights are chosen. Default <see cref="QuantizationQuality.Fast"/>: with 4 bits it loses nothing on the sample
+    /// that an adapter trained on the result does not make up for (measured). Unused where weights are not quantized.
     /// </summary>
     public QuantizationQuality Quality { get; init; } = QuantizationQuality.Fast;
 
