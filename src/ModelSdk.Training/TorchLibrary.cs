@@ -77,6 +77,7 @@ public static partial class TorchLibrary
     {
         string prefix = OperatingSystem.IsWindows() ? "" : "lib", suffix = OperatingSystem.IsWindows() ? ".dll" : OperatingSystem.IsMacOS() ? ".dylib" : ".so";
         WaitWithoutSpinning();
+        KeepMemory();
         // Dependencies first: libLibTorchSharp.so finds them by name because they are loaded already.
         foreach (var name in (string[])["c10", "torch_cpu", "torch"])
         {
@@ -138,6 +139,35 @@ public static partial class TorchLibrary
             _ = SetNativeVariable("OMP_WAIT_POLICY", "passive", 0);
         }
     }
+
+    /// <summary>
+    /// Makes large tensors cheap: in huge pages, and from memory that stays with the process. By default every tensor above 32 MB is mapped
+    /// and unmapped, and touching its fresh pages takes as long as the product that fills it.
+    /// </summary>
+    private static void KeepMemory()
+    {
+        if (!OperatingSystem.IsLinux())
+        {
+            return;
+        }
+
+        _ = SetNativeVariable("THP_MEM_ALLOC_ENABLE", "1", 0); // read by libtorch: madvise(MADV_HUGEPAGE) from 2 MB on
+        try
+        {
+            const int trimThreshold = -1, mmapThreshold = -3; // malloc.h of glibc
+            if (SetMalloc(mmapThreshold, int.MaxValue) != 0)
+            {
+                _ = SetMalloc(trimThreshold, int.MaxValue);
+            }
+        }
+        catch (EntryPointNotFoundException)
+        {
+            // Another libc, such as musl: slower, not wrong.
+        }
+    }
+
+    [LibraryImport("libc", EntryPoint = "mallopt")]
+    private static partial int SetMalloc(int parameter, int value);
 
     [LibraryImport("libc", EntryPoint = "setenv", StringMarshalling = StringMarshalling.Utf8)]
     private static partial int SetNativeVariable(string name, string value, int overwrite);

@@ -21,6 +21,7 @@ internal static class SftStage
         SftSettings sft = adapter.Sft;
         StageKeyBuilder key = new StageKeyBuilder(StageNames.Sft, Version)
             .Add("quantize", quantize)
+            .AddArithmetic(inputs)
             .Add("train", inputs.Training[adapter.Name].Sha256)
             .Add("tokenizer", inputs.BaseDigest("tokenizer.json"))
             .Add("template", inputs.BaseDigest("tokenizer_config.json"))

@@ -19,6 +19,7 @@ internal static class SwitcherStage
         SwitcherSettings switcher = inputs.Manifest.Switcher!;
         StageKeyBuilder key = new StageKeyBuilder(StageNames.Switcher, Version)
             .Add("quantize", quantize)
+            .AddArithmetic(inputs)
             .Add("train", inputs.Switcher!.Sha256)
             .AddText(inputs)
             .Add("context", inputs.Context)

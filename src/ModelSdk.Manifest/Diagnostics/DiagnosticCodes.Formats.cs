@@ -45,6 +45,9 @@ public static partial class DiagnosticCodes
     /// <summary>The chat template is not one that is rendered exactly.</summary>
     public const string ChatTemplateUnsupported = "MDL2030";
 
+    /// <summary>A training cannot be measured: the manifest has errors, or the examples asked for do not fit the base.</summary>
+    public const string TrainingBenchmarkInvalid = "MDL2040";
+
     private static DiagnosticInfo[] FormatCodes() =>
     [
         new(ModelFileMissing, "A file of the base model is missing or cannot be read"),
@@ -61,5 +64,6 @@ public static partial class DiagnosticCodes
         new(TokenizerUnsupported, "tokenizer.json uses a feature that is not supported"),
         new(TokenizerContradictory, "tokenizer.json contradicts itself"),
         new(ChatTemplateUnsupported, "The chat template is not one that is rendered exactly"),
+        new(TrainingBenchmarkInvalid, "The training to measure cannot run"),
     ];
 }

@@ -62,11 +62,12 @@ internal sealed class GrpoLearner(Transformer model, LoraModule policy, GrpoRefe
     private PolicyLoss Run(Item[] batch, Tensor[] prompts, double scale, out Tensor value)
     {
         int[][] rows = [.. batch.Select(i => i.Row[..^1])]; // the last token is predicted, never read
-        var length = rows.Max(r => r.Length);
+        var weights = policy.ComputeWeights();
+        var starts = MaskedForward.Starts(model, weights, rows, prompts);
         var places = new List<long>();
         foreach (var (item, row) in batch.Select((item, row) => (item, row)))
         {
-            places.AddRange(Enumerable.Range(item.Row.Length - item.Rollout.Tokens.Length - 1, item.Rollout.Tokens.Length).Select(t => (row * (long)length) + t));
+            places.AddRange(Enumerable.Range(item.Row.Length - item.Rollout.Tokens.Length - 1, item.Rollout.Tokens.Length).Select(t => starts[row] + t));
         }
 
         long[] at = [.. places], targets = [.. batch.SelectMany(i => i.Rollout.Tokens).Select(t => (long)t)];
@@ -75,7 +76,7 @@ internal sealed class GrpoLearner(Transformer model, LoraModule policy, GrpoRefe
         {
             using var gradients = no_grad();
             using var scope = NewDisposeScope();
-            var frozen = MaskedForward.Hidden(model, reference.Weights, rows, prompts).view(-1, model.Config.HiddenSize);
+            var frozen = MaskedForward.Tokens(model, reference.Weights, rows, prompts);
             referenceLogProbs = model.LogProbs(frozen, at, targets, settings.Temperature);
         }
 
@@ -91,8 +92,7 @@ internal sealed class GrpoLearner(Transformer model, LoraModule policy, GrpoRefe
             Beta = settings.Kl,
             Scale = scale,
         };
-        var hidden = MaskedForward.Hidden(model, policy.ComputeWeights(), rows, prompts);        // [B, T, D]
-        value = model.PolicyLoss(hidden.view(-1, model.Config.HiddenSize), at, loss);
+        value = model.PolicyLoss(MaskedForward.Tokens(model, weights, rows, prompts), at, loss);
         return loss;
     }
 

@@ -11,14 +11,38 @@ namespace ModelSdk.Training.Kernels;
 /// <param name="First">[B, T] first own token that each token sees, or null: the row's first.</param>
 /// <param name="Cos">fp32 [positions, h / 2].</param>
 /// <param name="Sin">fp32 [positions, h / 2].</param>
-internal sealed record AttentionGeometry(TransformerConfig Config, int Rows, int Length, int Past, int[] Starts, int[]? First, float[] Cos, float[] Sin)
+/// <param name="Packed">Tokens of each row [B] where rows stand behind each other without padding, [N, ..]; null: a rectangle, [B T, ..].</param>
+internal sealed record AttentionGeometry(TransformerConfig Config, int Rows, int Length, int Past, int[] Starts, int[]? First, float[] Cos, float[] Sin, int[]? Packed = null)
 {
+    private readonly int[]? _offsets = Packed is null ? null : Offsets(Packed);
+
+    /// <summary>Tokens of all rows: B T, or N.</summary>
+    public int Tokens => _offsets is null ? Rows * Length : _offsets[^1];
+
+
     /// <summary>Columns of the scores: prompts, own tokens, and zeros up to whole vectors.</summary>
     public int Columns { get; } = (Past + Length + 15) / 16 * 16;
 
     /// <summary>Query heads that share keys and values.</summary>
     public int Group => Config.Heads / Config.KeyValueHeads;
 
+    /// <summary>Tokens of a row that exist.</summary>
+    public int LengthOf(int row) => Packed?[row] ?? Length;
+
+    /// <summary>Place of a row's first token among all tokens.</summary>
+    public int Offset(int row) => _offsets?[row] ?? row * Length;
+
     /// <summary>Row of the rotary table of a token.</summary>
     public int Position(int row, int token) => Math.Min(Starts[row] + token, Config.MaxPositions - 1);
+
+    private static int[] Offsets(int[] lengths)
+    {
+        var offsets = new int[lengths.Length + 1];
+        for (var row = 0; row < lengths.Length; row++)
+        {
+            offsets[row + 1] = offsets[row] + lengths[row];
+        }
+
+        return offsets;
+    }
 }

@@ -7,7 +7,8 @@ namespace ModelSdk.Training.Kernels;
 /// <param name="PastKeys">[B, KVH, P, h]; null without prompts.</param>
 /// <param name="PastValues">[B, KVH, P, h]; null without prompts.</param>
 /// <param name="Capture">Gets keys and values [B KVH, S, h], whose handles are freed when the layer ends; null: nobody asks.</param>
-internal sealed record LayerCall(AttentionGeometry Geometry, Tensor? PastKeys, Tensor? PastValues, Action<Tensor, Tensor>? Capture = null);
+/// <param name="Recompute">True: the backward pass runs the layer forward once more instead of finding what it needs in memory.</param>
+internal sealed record LayerCall(AttentionGeometry Geometry, Tensor? PastKeys, Tensor? PastValues, Action<Tensor, Tensor>? Capture = null, bool Recompute = false);
 
 /// <summary>
 /// One decoder layer as a single node of the graph, forward and backward written out: matrix products by Torch, all between them by
@@ -19,52 +20,82 @@ internal sealed class FusedLayer : autograd.SingleTensorFunction<FusedLayer>
 
     public override string Name => "decoder layer";
 
-    /// <summary>x [B T, D] -> [B T, D].</summary>
+    /// <summary>x [B T, D] -> [B T, D]; [N, D] where rows are packed.</summary>
     public static Tensor Run(Tensor x, LayerWeights weights, LayerCall call)
     {
-        object[] inputs = [x, weights.Qkv.Weight, weights.Qkv.Bias!, weights.Output.Weight, weights.GateUp.Weight, weights.Down.Weight, call];
+        object[] inputs = [x, .. Tensors(weights), weights, call];
         if (is_grad_enabled() && inputs.OfType<Tensor>().Any(t => t.requires_grad))
         {
             return apply(inputs);
         }
 
-        using var state = Forward(inputs);
-        return state.Result;
+        using var activations = Forward(x.contiguous(), weights, call);
+        return activations.Result;
     }
 
     public override Tensor forward(autograd.AutogradContext ctx, params object[] vars)
     {
-        var state = Forward(vars);
+        var call = (LayerCall)vars[^1];
+        var state = new LayerState((Tensor)vars[0], (LayerWeights)vars[^2], call);
+        var activations = Forward(state.X, state.Weights, call);
+        if (call.Recompute)
+        {
+            activations.Dispose();
+        }
+        else
+        {
+            state.Activations = activations;
+        }
+
         ctx.save_data(StateKey, state);
-        return state.Result;
+        return activations.Result;
     }
 
     public override List<Tensor> backward(autograd.AutogradContext ctx, Tensor grad_output)
     {
         using var state = (LayerState)ctx.get_data(StateKey);
-        return state.X.dtype == ScalarType.BFloat16 ? Backward<Bf16>(state, grad_output) : Backward<Fp32>(state, grad_output);
+        using var scope = NewDisposeScope();
+        var activations = state.Activations;
+        if (activations is null)
+        {
+            activations = Forward(state.X, state.Weights, state.Call with { Capture = null });
+            activations.Result.Dispose();
+        }
+
+        using (activations)
+        {
+            List<Tensor?> gradients = state.X.dtype == ScalarType.BFloat16 ? Backward<Bf16>(state, activations, grad_output) : Backward<Fp32>(state, activations, grad_output);
+            foreach (var gradient in gradients)
+            {
+                gradient?.MoveToOuterDisposeScope();
+            }
+
+            gradients.AddRange([null, null]);
+            return gradients!;
+        }
     }
 
-    private static LayerState Forward(object[] vars)
-    {
-        var inputs = vars.Take(6).Cast<Tensor>().ToArray();
-        return inputs[0].dtype == ScalarType.BFloat16 ? Forward<Bf16>(inputs, (LayerCall)vars[6]) : Forward<Fp32>(inputs, (LayerCall)vars[6]);
-    }
+    /// <summary>Tensors of a layer in the order in which gradients are returned.</summary>
+    private static IEnumerable<Tensor> Tensors(LayerWeights weights) =>
+        ((LinearWeights[])[weights.Qkv, weights.Output, weights.GateUp, weights.Down]).SelectMany(l => ((Tensor?[])[l.Weight, l.Bias, l.LoraA, l.LoraB]).OfType<Tensor>());
 
-    private static LayerState Forward<T>(Tensor[] inputs, LayerCall call)
+    private static LayerActivations Forward(Tensor x, LayerWeights weights, LayerCall call) =>
+        x.dtype == ScalarType.BFloat16 ? Forward<Bf16>(x, weights, call) : Forward<Fp32>(x, weights, call);
+
+    private static LayerActivations Forward<T>(Tensor x, LayerWeights weights, LayerCall call)
         where T : IElement
     {
         var (geometry, config) = (call.Geometry, call.Geometry.Config);
-        int tokens = geometry.Rows * geometry.Length, units = geometry.Rows * config.KeyValueHeads, lines = geometry.Group * geometry.Length;
+        int tokens = geometry.Tokens, units = geometry.Rows * config.KeyValueHeads, lines = geometry.Group * geometry.Length;
         int d = config.HiddenSize, f = config.IntermediateSize, h = config.HeadSize;
-        var x = inputs[0].contiguous();
         Tensor Empty(params long[] shape) => empty(shape, x.dtype);
 
         Tensor firstNormed = Empty(tokens, d), firstScales = empty([tokens], ScalarType.Float32);
         NormKernel.Forward<T>(x, null, firstNormed, firstScales, config.RmsNormEpsilon);
-        using var qkv = nn.functional.linear(firstNormed, inputs[1], inputs[2]);                 // [B T, (H + 2 KVH) h]
+        var (qkv, qkvInner) = LowRank.Forward(weights.Qkv, firstNormed);                        // [B T, (H + 2 KVH) h]
         Tensor queries = Empty(units, lines, h), keys = Empty(units, geometry.Columns, h), values = Empty(units, geometry.Columns, h);
         HeadKernel.Split<T>(geometry, qkv, call.PastKeys, call.PastValues, queries, keys, values);
+        qkv.Dispose();
         call.Capture?.Invoke(keys, values);
         using var keysT = keys.transpose(1, 2);
         var probabilities = bmm(queries, keysT);                                                // [B KVH, G T, S]
@@ -72,123 +103,141 @@ internal sealed class FusedLayer : autograd.SingleTensorFunction<FusedLayer>
         using var mixed = bmm(probabilities, values);                                           // [B KVH, G T, h]
         var joined = Empty(tokens, config.QuerySize);
         HeadKernel.Transpose<T>(geometry, mixed, joined, toHeads: false);
-        var middle = nn.functional.linear(joined, inputs[3]);                                   // [B T, D], becomes x + attention
+        var (middle, outputInner) = LowRank.Forward(weights.Output, joined);                    // [B T, D], becomes x + attention
 
         Tensor secondNormed = Empty(tokens, d), secondScales = empty([tokens], ScalarType.Float32);
         NormKernel.Forward<T>(x, middle, secondNormed, secondScales, config.RmsNormEpsilon);
-        var gateUp = nn.functional.linear(secondNormed, inputs[4]);                             // [B T, 2 F]
+        var (gateUp, gateUpInner) = LowRank.Forward(weights.GateUp, secondNormed);              // [B T, 2 F]
         var product = Empty(tokens, f);
         SwiGluKernel.Forward<T>(gateUp, product);
-        var result = nn.functional.linear(product, inputs[5]).add_(middle);                     // [B T, D]
-        return new LayerState(geometry, inputs, x, firstNormed, firstScales, queries, keys, values, probabilities, joined, middle, secondNormed, secondScales, gateUp, product, result);
+        var (down, downInner) = LowRank.Forward(weights.Down, product);
+        return new LayerActivations(down.add_(middle))                                          // [B T, D]
+        {
+            FirstNormed = firstNormed,
+            FirstScales = firstScales,
+            QkvInner = qkvInner,
+            Queries = queries,
+            Keys = keys,
+            Values = values,
+            Probabilities = probabilities,
+            Joined = joined,
+            OutputInner = outputInner,
+            Middle = middle,
+            SecondNormed = secondNormed,
+            SecondScales = secondScales,
+            GateUpInner = gateUpInner,
+            GateUp = gateUp,
+            Product = product,
+            DownInner = downInner,
+        };
     }
 
-    private static List<Tensor> Backward<T>(LayerState s, Tensor gradOutput)
+    private static List<Tensor?> Backward<T>(LayerState state, LayerActivations s, Tensor gradOutput)
         where T : IElement
     {
-        using var scope = NewDisposeScope();
-        var (geometry, config) = (s.Geometry, s.Geometry.Config);
-        Tensor Empty(params long[] shape) => empty(shape, s.X.dtype);
-        Tensor? Product(int input, Tensor gradient, Tensor operand) => s.Needs[input] ? gradient.t().mm(operand) : null;
+        var (geometry, config, weights) = (state.Call.Geometry, state.Call.Geometry.Config, state.Weights);
         var outer = gradOutput.contiguous();
+        var own = geometry.Columns - geometry.Past;
 
-        var dProduct = outer.mm(s.Inputs[5]);                                                   // [B T, F]
-        var dDown = Product(5, outer, s.Product);
+        var (dProduct, dDown) = Linear(weights.Down, state.Needs.Down, outer, s.Product, s.DownInner);
         var dGateUp = empty_like(s.GateUp);
-        SwiGluKernel.Backward<T>(dProduct, s.GateUp, dGateUp);
-        var dMiddle = dGateUp.mm(s.Inputs[4]);                                                  // [B T, D], gradient of the norm's output
-        var dGateUpWeight = Product(4, dGateUp, s.SecondNormed);
-        NormKernel.Backward<T>(dMiddle, s.Middle, s.SecondScales, outer, dMiddle);              // now of the stream between the halves
+        SwiGluKernel.Backward<T>(dProduct!, s.GateUp, dGateUp);
+        dProduct!.Dispose();
+        var (dMiddle, dGateUpWeights) = Linear(weights.GateUp, state.Needs.GateUp, dGateUp, s.SecondNormed, s.GateUpInner);
+        dGateUp.Dispose();
+        NormKernel.Backward<T>(dMiddle!, s.Middle, s.SecondScales, outer, dMiddle!);            // now of the stream between the halves
 
-        var dJoined = dMiddle.mm(s.Inputs[3]);                                                  // [B T, H h]
-        var dOutput = Product(3, dMiddle, s.Joined);
+        var (dJoined, dOutput) = Linear(weights.Output, state.Needs.Output, dMiddle!, s.Joined, s.OutputInner);
         var dMixed = empty_like(s.Queries);
-        HeadKernel.Transpose<T>(geometry, dJoined, dMixed, toHeads: true);
+        HeadKernel.Transpose<T>(geometry, dJoined!, dMixed, toHeads: true);
         var dScores = bmm(dMixed, s.Values.transpose(1, 2));                                    // [B KVH, G T, S]
-        var dValues = bmm(s.Probabilities.transpose(1, 2), dMixed);
+        // Keys and values of prompts are constants: only the rows' own get gradients.
+        var dValues = bmm(s.Probabilities.narrow(2, geometry.Past, own).transpose(1, 2), dMixed);
         SoftmaxKernel.Backward<T>(geometry, s.Probabilities, dScores);
         var dQueries = bmm(dScores, s.Keys);
-        var dKeys = bmm(dScores.transpose(1, 2), s.Queries);
-        var dQkv = Empty(s.X.shape[0], config.QuerySize + (2 * config.KeyValueSize));
+        var dKeys = bmm(dScores.narrow(2, geometry.Past, own).transpose(1, 2), s.Queries);
+        var dQkv = empty([geometry.Tokens, config.QuerySize + (2 * config.KeyValueSize)], state.X.dtype);
         HeadKernel.JoinGradients<T>(geometry, dQueries.contiguous(), dKeys.contiguous(), dValues.contiguous(), dQkv);
-        var dQkvWeight = Product(1, dQkv, s.FirstNormed);
-        var dBias = s.Needs[2] ? dQkv.sum([0]) : null;
-        Tensor? dX = null;
-        if (s.Needs[0])
+        var (dX, dQkvWeights) = Linear(weights.Qkv, state.Needs.Qkv, dQkv, s.FirstNormed, s.QkvInner, state.Needs.X);
+        if (dX is not null)
         {
-            dX = dQkv.mm(s.Inputs[1]);
-            NormKernel.Backward<T>(dX, s.X, s.FirstScales, dMiddle, dX);
+            NormKernel.Backward<T>(dX, state.X, s.FirstScales, dMiddle!, dX);
         }
 
-        List<Tensor?> gradients = [dX, dQkvWeight, dBias, dOutput, dGateUpWeight, dDown, null];
-        foreach (var gradient in gradients)
-        {
-            gradient?.MoveToOuterDisposeScope();
-        }
-
-        return gradients!;
+        return [dX, .. dQkvWeights, .. dOutput, .. dGateUpWeights, .. dDown];
     }
 
-    /// <summary>What the backward pass reads again. Outlives dispose scopes, as the graph does; the backward pass frees it.</summary>
-    private sealed class LayerState : IDisposable
+    /// <summary>Gradient of a linear's input, and of its tensors in the order of <see cref="Tensors"/>; null where none is needed.</summary>
+    private static (Tensor? X, Tensor?[] Weights) Linear(LinearWeights linear, LinearNeeds needs, Tensor gradient, Tensor x, Tensor? inner, bool needsX = true)
     {
-        private readonly Tensor[] _owned;
-
-        public LayerState(AttentionGeometry geometry, Tensor[] inputs, Tensor x, Tensor firstNormed, Tensor firstScales, Tensor queries, Tensor keys, Tensor values, Tensor probabilities, Tensor joined, Tensor middle, Tensor secondNormed, Tensor secondScales, Tensor gateUp, Tensor product, Tensor result)
+        var (dX, dA, dB) = LowRank.Backward(linear, gradient, x, inner, needsX, needs.Lora);
+        List<Tensor?> found = [needs.Weight ? gradient.t().mm(x) : null];
+        if (linear.Bias is not null)
         {
-            (Geometry, Result) = (geometry, result);
-            Needs = [.. inputs.Select(t => t.requires_grad)];
-            // Aliases, because the caller's handles may go with their scope before the backward pass comes.
-            Inputs = [.. inputs.Select(t => t.alias())];
-            (X, FirstNormed, FirstScales, Queries, Keys, Values) = (ReferenceEquals(x, inputs[0]) ? x.alias() : x, firstNormed, firstScales, queries, keys, values);
-            (Probabilities, Joined, Middle, SecondNormed, SecondScales, GateUp, Product) = (probabilities, joined, middle, secondNormed, secondScales, gateUp, product);
-            _owned = [.. Inputs, X, firstNormed, firstScales, queries, keys, values, probabilities, joined, middle, secondNormed, secondScales, gateUp, product];
-            foreach (var tensor in _owned)
-            {
-                tensor.DetachFromDisposeScope();
-            }
+            found.Add(needs.Bias ? gradient.sum([0]) : null);
         }
 
-        public AttentionGeometry Geometry { get; }
+        if (linear.LoraA is not null)
+        {
+            found.AddRange([dA, dB]);
+        }
 
-        public Tensor[] Inputs { get; }
+        return (dX, [.. found]);
+    }
+
+    /// <summary>Which tensors of a linear take gradients.</summary>
+    private readonly record struct LinearNeeds(bool Weight, bool Bias, bool Lora)
+    {
+        public static LinearNeeds Of(LinearWeights l) => new(l.Weight.requires_grad, l.Bias?.requires_grad ?? false, l.LoraA?.requires_grad ?? false);
+    }
+
+    /// <summary>What the backward pass starts from. Outlives dispose scopes, as the graph does; the backward pass frees it.</summary>
+    private sealed class LayerState : IDisposable
+    {
+        public LayerState(Tensor x, LayerWeights weights, LayerCall call)
+        {
+            Needs = (x.requires_grad, LinearNeeds.Of(weights.Qkv), LinearNeeds.Of(weights.Output), LinearNeeds.Of(weights.GateUp), LinearNeeds.Of(weights.Down));
+            // Aliases, because the caller's handles may go with their scope before the backward pass comes.
+            static Tensor Keep(Tensor t) => t.alias().DetachFromDisposeScope();
+            static LinearWeights KeepAll(LinearWeights l) => l with
+            {
+                Weight = Keep(l.Weight),
+                Bias = l.Bias is null ? null : Keep(l.Bias),
+                LoraA = l.LoraA is null ? null : Keep(l.LoraA),
+                LoraB = l.LoraB is null ? null : Keep(l.LoraB),
+            };
+            X = Keep(x.contiguous());
+            Weights = new LayerWeights(KeepAll(weights.Qkv), KeepAll(weights.Output), KeepAll(weights.GateUp), KeepAll(weights.Down));
+            Call = call.Recompute
+                ? call with { PastKeys = call.PastKeys is null ? null : Keep(call.PastKeys), PastValues = call.PastValues is null ? null : Keep(call.PastValues) }
+                : call;
+        }
+
+        public LayerCall Call { get; }
+
+        public LayerWeights Weights { get; }
 
         /// <summary>Which inputs take gradients; the aliases do not tell, as they are made without a graph.</summary>
-        public bool[] Needs { get; }
+        public (bool X, LinearNeeds Qkv, LinearNeeds Output, LinearNeeds GateUp, LinearNeeds Down) Needs { get; }
 
         public Tensor X { get; }
 
-        public Tensor FirstNormed { get; }
-
-        public Tensor FirstScales { get; }
-
-        public Tensor Queries { get; }
-
-        public Tensor Keys { get; }
-
-        public Tensor Values { get; }
-
-        public Tensor Probabilities { get; }
-
-        public Tensor Joined { get; }
-
-        public Tensor Middle { get; }
-
-        public Tensor SecondNormed { get; }
-
-        public Tensor SecondScales { get; }
-
-        public Tensor GateUp { get; }
-
-        public Tensor Product { get; }
-
-        public Tensor Result { get; }
+        /// <summary>Null: the backward pass makes them again.</summary>
+        public LayerActivations? Activations { get; set; }
 
         public void Dispose()
         {
-            foreach (var tensor in _owned)
+            X.Dispose();
+            Activations?.Dispose();
+            foreach (var tensor in Tensors(Weights))
             {
                 tensor.Dispose();
+            }
+
+            if (Call.Recompute)
+            {
+                Call.PastKeys?.Dispose();
+                Call.PastValues?.Dispose();
             }
         }
     }

@@ -1,9 +1,10 @@
+using System.Runtime.InteropServices;
 using System.Runtime.Intrinsics;
 using static TorchSharp.torch;
 
 namespace ModelSdk.Training.Kernels;
 
-/// <summary>Between the layout of linears [B T, heads h] and that of attention: queries [B KVH, G T, h], keys and values [B KVH, S, h]; turns heads by their positions on the way.</summary>
+/// <summary>Between the layout of linears [B T, heads h] (or [N, heads h] without padding) and that of attention: queries [B KVH, G T, h], keys and values [B KVH, S, h]; turns heads by their positions on the way.</summary>
 internal static unsafe class HeadKernel
 {
     /// <summary>Cuts q/k/v into heads, turns queries and keys, and puts the prompts' keys and values before the row's own.</summary>
@@ -33,9 +34,10 @@ internal static unsafe class HeadKernel
                     Copy<T>(pv, (nint)unit * past * h, v, start, past * h);
                 }
 
-                for (var t = 0; t < length; t++)
+                var present = geometry.LengthOf(row);
+                for (var t = 0; t < present; t++)
                 {
-                    var source = (((nint)row * length) + t) * width;
+                    var source = ((nint)geometry.Offset(row) + t) * width;
                     var target = start + ((past + t) * h);
                     var position = geometry.Position(row, t);
                     Turn<T>(input, source + ((heads + head) * h), k, target, geometry, position, 1);
@@ -46,16 +48,22 @@ internal static unsafe class HeadKernel
                     }
                 }
 
-                for (var i = (past + length) * h; i < columns * h; i++)
+                Clear<T>(k, start + ((past + present) * h), (columns - past - present) * h);
+                Clear<T>(v, start + ((past + present) * h), (columns - past - present) * h);
+                for (var g = 0; g < group; g++)
                 {
-                    T.Set(k, start + i, 0);
-                    T.Set(v, start + i, 0);
+                    Clear<T>(q, (((nint)unit * group * length) + (g * length) + present) * h, (length - present) * h);
                 }
             }
         });
     }
 
-    /// <summary>The way back for gradients: turns backwards and joins; what belongs to prompts is dropped, as they are constants.</summary>
+    /// <summary>The way back for gradients: turns backwards and joins. Prompts are constants, so that keys and values have gradients behind them only.</summary>
+    /// <param name="geometry">Batch.</param>
+    /// <param name="queries">[B KVH, G T, h].</param>
+    /// <param name="keys">[B KVH, S - P, h].</param>
+    /// <param name="values">[B KVH, S - P, h].</param>
+    /// <param name="qkv">[B T, (H + 2 KVH) h], written.</param>
     public static void JoinGradients<T>(AttentionGeometry geometry, Tensor queries, Tensor keys, Tensor values, Tensor qkv)
         where T : IElement
     {
@@ -67,10 +75,11 @@ internal static unsafe class HeadKernel
             for (var unit = from; unit < to; unit++)
             {
                 int row = unit / kv, head = unit % kv;
-                for (var t = 0; t < length; t++)
+                var present = geometry.LengthOf(row);
+                for (var t = 0; t < present; t++)
                 {
-                    var target = (((nint)row * length) + t) * width;
-                    var source = (((nint)unit * columns) + past + t) * h;
+                    var target = ((nint)geometry.Offset(row) + t) * width;
+                    var source = (((nint)unit * (columns - past)) + t) * h;
                     var position = geometry.Position(row, t);
                     Turn<T>(k, source, output, target + ((heads + head) * h), geometry, position, -1);
                     Copy<T>(v, source, output, target + ((heads + kv + head) * h), h);
@@ -93,14 +102,20 @@ internal static unsafe class HeadKernel
         {
             for (var unit = first; unit < end; unit++)
             {
-                int row = unit / kv, head = unit % kv;
+                int row = unit / kv, head = unit % kv, present = geometry.LengthOf(row);
                 for (var g = 0; g < group; g++)
                 {
-                    for (var t = 0; t < length; t++)
+                    var line = ((nint)unit * group * length) + (g * length);
+                    for (var t = 0; t < present; t++)
                     {
-                        var split = (((nint)unit * group * length) + (g * length) + t) * h;
-                        var joined = ((((nint)row * length) + t) * heads * h) + (((head * group) + g) * h);
+                        var split = (line + t) * h;
+                        var joined = (((nint)geometry.Offset(row) + t) * heads * h) + (((head * group) + g) * h);
                         Copy<T>(source, toHeads ? joined : split, target, toHeads ? split : joined, h);
+                    }
+
+                    if (toHeads)
+                    {
+                        Clear<T>(target, (line + present) * h, (length - present) * h); // padding takes and gives no gradient
                     }
                 }
             }
@@ -112,6 +127,13 @@ internal static unsafe class HeadKernel
     {
         var size = typeof(T) == typeof(Fp32) ? 4 : 2;
         Buffer.MemoryCopy((byte*)from + (source * size), (byte*)to + (target * size), (long)count * size, (long)count * size);
+    }
+
+    private static void Clear<T>(void* values, nint at, int count)
+        where T : IElement
+    {
+        var size = typeof(T) == typeof(Fp32) ? 4 : 2;
+        NativeMemory.Clear((byte*)values + (at * size), (nuint)(count * size));
     }
 
     /// <summary>Turns one head by its position; direction -1 turns backwards.</summary>

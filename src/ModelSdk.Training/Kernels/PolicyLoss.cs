@@ -57,11 +57,13 @@ internal sealed class PolicyLoss : ILogitsLoss
         return ((-advantage * bounded) + (Beta * kl), (clipped ? 0 : -advantage * ratio) + (Beta * slope), kl, clipped);
     }
 
-    public double Run<T>(Tensor logits)
+    public double Run<T>(Tensor logits, int first)
         where T : IElement
     {
-        Found = PolicyKernel.Run<T>(logits, Targets, Temperature, (row, logProb) => Scale * Token(row, logProb).Derivative);
-        return Found.Select((logProb, row) => Scale * Token(row, logProb).Loss).Sum();
+        var rows = first..(first + (int)logits.shape[0]);
+        var found = PolicyKernel.Run<T>(logits, Targets[rows], Temperature, (row, logProb) => Scale * Token(first + row, logProb).Derivative);
+        Found = [.. Found[..first], .. found];
+        return found.Select((logProb, row) => Scale * Token(first + row, logProb).Loss).Sum();
     }
 
     /// <summary>The same of Torch's operators, differentiated by Torch: runs where kernels cannot, and tests them.</summary>

@@ -7,13 +7,10 @@ namespace ModelSdk.Training;
 /// <summary>The LoRA matrices of an adapter as fp32 tensors over a frozen base, and the base's weights with them applied.</summary>
 /// <remarks>
 /// Two forms of the same function. Low rank: y = W x + B (A x), the only one with dropout. Merged: y = (W + B A) x, the sum made once a
-/// micro-batch; at small widths its three square products are faster than two square and six thin ones.
+/// micro-batch; up to <see cref="Transformer.RectanglesUpTo"/> its three square products are faster than two square and six thin ones.
 /// </remarks>
 internal sealed class LoraModule : IDisposable
 {
-    /// <summary>Up to this width the merged form is used (measured: at 256 it is ahead, thin products come into their own later).</summary>
-    private const int MergedUpTo = 512;
-
     private readonly Transformer _base;
     private readonly Dictionary<string, (Tensor A, Tensor B)> _pairs = new(StringComparer.Ordinal);
     private readonly FusedLinear[][] _layers;
@@ -23,7 +20,7 @@ internal sealed class LoraModule : IDisposable
     {
         _base = model;
         (Rank, Alpha, Dropout) = (rank, alpha, dropout);
-        _merged = merged ?? (dropout == 0 && model.Config.HiddenSize <= MergedUpTo);
+        _merged = merged ?? (dropout == 0 && model.Config.HiddenSize <= Transformer.RectanglesUpTo);
         var wanted = targets.ToHashSet(StringComparer.Ordinal);
         _layers = new FusedLinear[model.Config.Layers][];
         var parameters = model.Parameters.Where(p => p.Kind == ParameterKind.Matrix).ToArray();
@@ -153,24 +150,28 @@ internal sealed class LoraModule : IDisposable
         var a = adapted.Length == 1 ? _pairs[adapted[0].Module].A : torch.cat([.. adapted.Select(p => _pairs[p.Module].A)], 0);
         a = linear.Gain is null ? a : a * linear.Gain;
         var blocks = new List<Tensor>();
-        var before = 0;
+        var places = new List<LoraBlock>();
+        int before = 0, row = 0;
         foreach (var (module, rows) in linear.Parts)
         {
             if (_pairs.TryGetValue(module, out var pair))
             {
                 blocks.Add(adapted.Length == 1 ? pair.B : nn.functional.pad(pair.B, [before, ((adapted.Length - 1) * Rank) - before]));
+                places.Add(new LoraBlock(row, rows, before, Rank));
                 before += Rank;
             }
             else
             {
                 blocks.Add(torch.zeros([rows, adapted.Length * Rank], device: a.device));
             }
+
+            row += rows;
         }
 
         var b = (blocks.Count == 1 ? blocks[0] : torch.cat(blocks, 0)) * linear.Scale;
         var type = _base.Compute.Type;
         return linear.Folded is null
-            ? frozen with { LoraA = a.to_type(type), LoraB = b.to_type(type), Dropout = Dropout }
+            ? frozen with { LoraA = a.to_type(type), LoraB = b.to_type(type), Dropout = Dropout, Blocks = places }
             : frozen with { Weight = torch.addmm(linear.Folded, b, a, 1, 1).to_type(type) };
     }
 

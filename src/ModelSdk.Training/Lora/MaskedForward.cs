@@ -20,21 +20,57 @@ internal static class MaskedForward
     /// <returns>fp32 scalar.</returns>
     public static Tensor Loss(Transformer model, LayerWeights[] weights, IReadOnlyList<int[]> rows, IReadOnlyList<int> lossFrom, IReadOnlyList<Tensor> prompts, double normalizer)
     {
-        var length = rows.Max(r => r.Length) - 1; // the last token is predicted, never read
+        int[][] read = [.. rows.Select(r => r[..^1])]; // the last token is predicted, never read
+        var starts = Starts(model, weights, read, prompts);
         var places = new List<long>();
         var targets = new List<long>();
         for (var row = 0; row < rows.Count; row++)
         {
             for (var t = lossFrom[row]; t < rows[row].Length; t++)
             {
-                places.Add((row * (long)length) + t - 1);
+                places.Add(starts[row] + t - 1);
                 targets.Add(rows[row][t]);
             }
         }
 
-        var hidden = Hidden(model, weights, [.. rows.Select(r => r[..^1])], prompts);
-        return model.CrossEntropy(hidden.view(-1, model.Config.HiddenSize), [.. places], [.. targets], weights: null, normalizer);
+        return model.CrossEntropy(Tokens(model, weights, read, prompts), [.. places], [.. targets], weights: null, normalizer);
     }
+
+    /// <summary>Place of each row's first token in what <see cref="Tokens"/> returns.</summary>
+    public static long[] Starts(Transformer model, LayerWeights[] weights, IReadOnlyList<int[]> rows, IReadOnlyList<Tensor> prompts)
+    {
+        var packs = Packs(model, weights, rows, prompts);
+        var length = rows.Max(r => r.Length);
+        var starts = new long[rows.Count];
+        for (var row = 1; row < rows.Count; row++)
+        {
+            starts[row] = starts[row - 1] + (packs ? rows[row - 1].Length : length);
+        }
+
+        return starts;
+    }
+
+    /// <summary><see cref="Hidden"/> as a list of tokens [N, D], without padding where the model packs rows.</summary>
+    public static Tensor Tokens(Transformer model, LayerWeights[] weights, IReadOnlyList<int[]> rows, IReadOnlyList<Tensor> prompts)
+    {
+        if (!Packs(model, weights, rows, prompts))
+        {
+            return Hidden(model, weights, rows, prompts).view(-1, model.Config.HiddenSize);
+        }
+
+        foreach (var (row, prompt) in rows.Zip(prompts))
+        {
+            model.CheckLength((int)prompt.shape[2] + row.Length);
+        }
+
+        long[] ids = [.. rows.SelectMany(r => r).Select(t => (long)t)];
+        var x = model.Embed(tensor(ids, [1, ids.Length], device: model.Device));
+        var past = prompts.Max(p => p.shape[2]) == 0 ? null : PromptCache.Gather(prompts).unbind(0);
+        return model.RunKernels(weights, x, [.. prompts.Select(p => (int)p.shape[2])], past, packed: [.. rows.Select(r => r.Length)]).view(-1, model.Config.HiddenSize);
+    }
+
+    private static bool Packs(Transformer model, LayerWeights[] weights, IReadOnlyList<int[]> rows, IReadOnlyList<Tensor> prompts) =>
+        model.PacksRows && model.UsesKernels(weights, (int)prompts.Max(p => p.shape[2]) + rows.Max(r => r.Length));
 
     /// <summary>Keys and values of the rows' tokens behind those of their prompts: per row [2 L, KVH, P + T, h], without padding.</summary>
     public static Tensor[] Extend(Transformer model, LayerWeights[] weights, IReadOnlyList<int[]> rows, IReadOnlyList<Tensor> prompts)

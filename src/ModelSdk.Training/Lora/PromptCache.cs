@@ -50,6 +50,9 @@ internal sealed class PromptCache : IDisposable
     /// <summary>Tokens encoded so far.</summary>
     public long EncodedTokens { get; private set; }
 
+    /// <summary>Floating point operations of that.</summary>
+    public double EncodedFlops { get; private set; }
+
     private long BytesPerToken => (long)_model.Config.Layers * 2 * _model.Config.KeyValueSize * (_model.Compute.Type == ScalarType.Float32 ? 4 : 2);
 
     /// <summary>Makes the prompts of a step available; forgets those that no later step needs.</summary>
@@ -119,6 +122,7 @@ internal sealed class PromptCache : IDisposable
             }
 
             EncodedTokens += lengths.Sum();
+            EncodedFlops += lengths.Sum(l => TrainingFlops.Encode(_model.Config, l));
         }
     }
 
@@ -138,11 +142,17 @@ internal sealed class PromptCache : IDisposable
         }
 
         var found = new List<Tensor>();
-        var x = model.Embed(tensor(ids, [prompts.Length, length], device: model.Device));
         if (model.UsesKernels(weights, length))
         {
+            var packed = model.PacksRows ? prompts.Select(p => p.Length).ToArray() : null;
+            if (packed is not null)
+            {
+                ids = [.. prompts.SelectMany(p => p).Select(t => (long)t)];
+            }
+
+            var tokens = model.Embed(tensor(ids, packed is null ? [prompts.Length, length] : [1, ids.Length], device: model.Device));
             void Keep(Tensor t) => found.Add(t.view(prompts.Length, model.Config.KeyValueHeads, -1, model.Config.HeadSize).narrow(2, 0, length));
-            model.RunKernels(weights, x, new int[prompts.Length], past: null, capture: (keys, values) =>
+            model.RunKernels(weights, tokens, new int[prompts.Length], past: null, packed: packed, capture: (keys, values) =>
             {
                 Keep(keys);
                 Keep(values);
@@ -150,6 +160,7 @@ internal sealed class PromptCache : IDisposable
             return torch.stack(found).MoveToOuterDisposeScope();
         }
 
+        var x = model.Embed(tensor(ids, [prompts.Length, length], device: model.Device));
         DecoderStack.Run(model.Config, weights, x, model.Rotary, model.Rotary.Range(0, length), model.CausalMask(length), (_, keys, values) =>
         {
             found.Add(keys);

@@ -8,7 +8,8 @@ namespace ModelSdk.Training;
 /// <param name="LoraA">[r, in] or null; the norm's gain folded in.</param>
 /// <param name="LoraB">[out, r] or null; alpha / rank folded in.</param>
 /// <param name="Dropout">Probability that an input of A is dropped while training.</param>
-internal sealed record LinearWeights(Tensor Weight, Tensor? Bias = null, Tensor? LoraA = null, Tensor? LoraB = null, double Dropout = 0)
+/// <param name="Blocks">Where LoraB is not zero: a block on its diagonal for each adapted part of a fused linear.</param>
+internal sealed record LinearWeights(Tensor Weight, Tensor? Bias = null, Tensor? LoraA = null, Tensor? LoraB = null, double Dropout = 0, IReadOnlyList<LoraBlock>? Blocks = null)
 {
     /// <summary>x [.., in] -> [.., out].</summary>
     public Tensor Apply(Tensor x)
@@ -22,6 +23,23 @@ internal sealed record LinearWeights(Tensor Weight, Tensor? Bias = null, Tensor?
         var inner = nn.functional.linear(Dropout > 0 ? nn.functional.dropout(x, Dropout, training: true) : x, LoraA); // [.., r]
         return y + nn.functional.linear(inner, LoraB!);
     }
+}
+
+/// <summary>A block of a fused linear's B.</summary>
+/// <param name="Row">First row.</param>
+/// <param name="Rows">Outputs of the part.</param>
+/// <param name="Column">First column.</param>
+/// <param name="Columns">Rank.</param>
+internal readonly record struct LoraBlock(int Row, int Rows, int Column, int Columns)
+{
+    /// <summary>The block of [out, r].</summary>
+    public Tensor Of(Tensor b) => b.narrow(0, Row, Rows).narrow(1, Column, Columns);
+
+    /// <summary>Its outputs: [N, out] -> [N, rows].</summary>
+    public Tensor Outputs(Tensor y) => y.narrow(1, Row, Rows);
+
+    /// <summary>Its inputs: [N, r] -> [N, columns].</summary>
+    public Tensor Inner(Tensor inner) => inner.narrow(1, Column, Columns);
 }
 
 /// <summary>The linears of one layer, fused.</summary>

@@ -13,6 +13,9 @@ namespace ModelSdk.Training;
 /// <remarks>Not thread-safe. Tensors that methods return belong to the caller's <c>DisposeScope</c>: open one a step.</remarks>
 public sealed class Transformer : IDisposable
 {
+    /// <summary>Widest base that trains in padded rectangles with merged adapters; wider ones pack rows and keep adapters low-rank.</summary>
+    public const int RectanglesUpTo = 512;
+
     private readonly Layer[] _layers;
     private readonly Tensor _embedding;
     private readonly Tensor? _head;
@@ -22,6 +25,7 @@ public sealed class Transformer : IDisposable
     private readonly CacheRounding[]? _cache;
     private readonly Dictionary<int, Tensor> _causal = [];
     private LayerWeights[]? _frozen;
+    private Tensor? _frozenHead;
 
     private Transformer(TransformerConfig config, ComputeOptions compute, bool trainable, Func<string, long[], Tensor> create)
     {
@@ -246,6 +250,7 @@ public sealed class Transformer : IDisposable
             cache.Dispose();
         }
 
+        _frozenHead?.Dispose();
         _rowScale.Dispose();
         _rotary.Dispose();
     }
@@ -265,7 +270,7 @@ public sealed class Transformer : IDisposable
 
     /// <summary>Residual stream [.., D] -> fp32 logits [.., V].</summary>
     internal Tensor HeadLogits(Tensor hidden) =>
-        nn.functional.linear(FinalNorm(hidden), (_head ?? _embedding).to_type(Compute.Type)).to_type(ScalarType.Float32);
+        nn.functional.linear(FinalNorm(hidden), Head()).to_type(ScalarType.Float32);
 
     /// <summary>Weighted cross entropy of some places of the residual stream [N, D]; fp32 scalar.</summary>
     /// <param name="hidden">[N, D].</param>
@@ -278,7 +283,7 @@ public sealed class Transformer : IDisposable
         var chosen = hidden.index_select(0, tensor(places, device: Device));
         if (HasKernels)
         {
-            return FusedLoss.Run(chosen, _finalNorm.to_type(Compute.Type), (_head ?? _embedding).to_type(Compute.Type), new LossCall(new CrossEntropyLoss(targets, weights, 1 / normalizer), Config.RmsNormEpsilon));
+            return FusedLoss.Run(chosen, _finalNorm.to_type(Compute.Type), Head(), new LossCall(new CrossEntropyLoss(targets, weights, 1 / normalizer), Config.RmsNormEpsilon));
         }
 
         var each = nn.functional.cross_entropy(HeadLogits(chosen), tensor(targets, device: Device), reduction: nn.Reduction.None);
@@ -293,7 +298,7 @@ public sealed class Transformer : IDisposable
     {
         var chosen = hidden.index_select(0, tensor(places, device: Device));
         return HasKernels
-            ? FusedLoss.Run(chosen, _finalNorm.to_type(Compute.Type), (_head ?? _embedding).to_type(Compute.Type), new LossCall(loss, Config.RmsNormEpsilon))
+            ? FusedLoss.Run(chosen, _finalNorm.to_type(Compute.Type), Head(), new LossCall(loss, Config.RmsNormEpsilon))
             : loss.Composed(HeadLogits(chosen));
     }
 
@@ -312,34 +317,81 @@ public sealed class Transformer : IDisposable
             return Values(Kernels.PolicyLoss.LogProbs(HeadLogits(chosen), targets, temperature));
         }
 
-        var logits = FusedLoss.Logits(chosen, _finalNorm.to_type(Compute.Type), (_head ?? _embedding).to_type(Compute.Type), Config.RmsNormEpsilon);
-        return Compute.Type == ScalarType.BFloat16
-            ? PolicyKernel.Run<Bf16>(logits, targets, temperature, gradient: null)
-            : PolicyKernel.Run<Fp32>(logits, targets, temperature, gradient: null);
+        var (gain, head) = (_finalNorm.to_type(Compute.Type), Head());
+        List<float> found = [];
+        foreach (var (first, count) in FusedLoss.Chunks(places.Length, Config.VocabularySize))
+        {
+            using var logits = FusedLoss.Logits(chosen.narrow(0, first, count), gain, head, Config.RmsNormEpsilon);
+            found.AddRange(Compute.Type == ScalarType.BFloat16
+                ? PolicyKernel.Run<Bf16>(logits, targets[first..(first + count)], temperature, gradient: null)
+                : PolicyKernel.Run<Fp32>(logits, targets[first..(first + count)], temperature, gradient: null));
+        }
+
+        return [.. found];
     }
 
-    /// <summary>Whether <see cref="RunKernels"/> can run these weights: on a CPU with AVX-512, without low-rank parts and rounded keys.</summary>
+    /// <summary>
+    /// Most bytes of activations that wait for the backward pass, about. Where a micro-batch has more, its first layers keep their input only
+    /// and run forward twice.
+    /// </summary>
+    internal long ActivationBytes { get; set; } = 5L << 29;
+
+    /// <summary>
+    /// Whether rows stand behind each other without padding. Only at widths whose LoRA is not merged: at small ones padding costs
+    /// little, and rectangles keep what was measured there.
+    /// </summary>
+    internal bool PacksRows => HasKernels && Config.HiddenSize > RectanglesUpTo;
+
+    /// <summary>Whether <see cref="RunKernels"/> can run these weights: on a CPU with AVX-512, without dropout and rounded keys.</summary>
     internal bool UsesKernels(LayerWeights[] weights, int columns) =>
-        HasKernels && columns <= 8000 && _cache is null && !weights.Any(l => l.Qkv.LoraA is not null || l.Output.LoraA is not null || l.GateUp.LoraA is not null || l.Down.LoraA is not null);
+        HasKernels && columns <= 8000 && _cache is null && !weights.Any(l => l.Qkv.Dropout > 0 || l.Output.Dropout > 0 || l.GateUp.Dropout > 0 || l.Down.Dropout > 0);
+
+    /// <summary>Tokens of a micro-batch whose activations fit <see cref="ActivationBytes"/>.</summary>
+    /// <param name="length">Tokens of its longest row.</param>
+    /// <param name="past">Tokens of its longest prompt.</param>
+    internal int TokensInMemory(int length, int past) =>
+        (int)Math.Min(int.MaxValue, ActivationBytes * length / (Config.Layers * LayerActivations.Bytes(Config, 1, length, past, length, ElementBytes)));
 
     /// <summary><see cref="DecoderStack.Run"/> by kernels.</summary>
     /// <param name="weights">Weights.</param>
-    /// <param name="x">[B, T, D].</param>
+    /// <param name="x">[B, T, D]; [1, N, D] with <paramref name="packed"/>.</param>
     /// <param name="starts">Prompt tokens before each row.</param>
     /// <param name="past">Their keys and values, layer by layer, each [B, KVH, P, h]; null without prompts.</param>
     /// <param name="first">[B, T] first token that each token sees, or null.</param>
     /// <param name="capture">Gets each layer's keys and values [B KVH, S, h].</param>
-    internal Tensor RunKernels(LayerWeights[] weights, Tensor x, int[] starts, Tensor[]? past, int[]? first = null, Action<Tensor, Tensor>? capture = null)
+    /// <param name="packed">Tokens of each row where they stand behind each other; null: a rectangle.</param>
+    /// <returns>As <paramref name="x"/>.</returns>
+    internal Tensor RunKernels(LayerWeights[] weights, Tensor x, int[] starts, Tensor[]? past, int[]? first = null, Action<Tensor, Tensor>? capture = null, int[]? packed = null)
     {
-        int rows = (int)x.shape[0], length = (int)x.shape[1];
-        var geometry = new AttentionGeometry(Config, rows, length, past is null ? 0 : (int)past[0].shape[2], starts, first, _rotary.HalfCos, _rotary.HalfSin);
+        var shape = x.shape;
+        var geometry = new AttentionGeometry(Config, starts.Length, packed is null ? (int)shape[1] : packed.Max(), past is null ? 0 : (int)past[0].shape[2], starts, first, _rotary.HalfCos, _rotary.HalfSin, packed);
+        var kept = ActivationBytes / LayerActivations.Bytes(Config, geometry.Rows, geometry.Length, geometry.Past, geometry.Tokens, ElementBytes);
         x = x.view(-1, Config.HiddenSize);
         for (var i = 0; i < weights.Length; i++)
         {
-            x = FusedLayer.Run(x, weights[i], new LayerCall(geometry, past?[2 * i], past?[(2 * i) + 1], capture));
+            x = FusedLayer.Run(x, weights[i], new LayerCall(geometry, past?[2 * i], past?[(2 * i) + 1], capture, Recompute: i < weights.Length - kept));
         }
 
-        return x.view(rows, length, Config.HiddenSize);
+        return x.view(shape);
+    }
+
+    private int ElementBytes => Compute.Type == ScalarType.Float32 ? 4 : 2;
+
+    /// <summary>Weights of the LM head in the computation's type: [V, D].</summary>
+    private Tensor Head()
+    {
+        if (Trainable || Compute.Type == ScalarType.Float32)
+        {
+            return (_head ?? _embedding).to_type(Compute.Type);
+        }
+
+        if (_frozenHead is null)
+        {
+            using var gradients = no_grad();
+            _frozenHead = (_head ?? _embedding).to_type(Compute.Type).DetachFromDisposeScope();
+        }
+
+        return _frozenHead.alias(); // the caller's scope frees what it gets
     }
 
     private bool HasKernels => !Compute.Composed && KernelSupport.IsAvailable && Device.type == DeviceType.CPU;

@@ -18,7 +18,10 @@ public sealed record SftOptions
     /// <summary>Type and device; null: <see cref="ComputeOptions.Fastest"/>.</summary>
     public ComputeOptions? Compute { get; init; }
 
-    /// <summary>Most tokens of a micro-batch, padding included. Default 6144: large enough to compute fast, small enough for the caches.</summary>
+    /// <summary>
+    /// Most tokens of a micro-batch, padding included. Default 6144: large enough to compute fast, small enough for the caches. A model whose
+    /// activations would not fit 2.5 GiB then takes fewer.
+    /// </summary>
     public int MicroBatchTokens { get; init; } = 6144;
 
     /// <summary>Most memory for keys and values of prompts that are used again, in bytes. Default 1 GiB; above it each step encodes its own prompts.</summary>
@@ -32,7 +35,10 @@ public sealed record SftOptions
 /// <param name="GradientNorm">L2 norm of all gradients before clipping.</param>
 /// <param name="LearningRate">Learning rate of the step.</param>
 /// <param name="TokensPerSecond">Tokens read with the adapter on, padding aside, per second of this step; prompt encoding is inside the time.</param>
-public sealed record SftProgress(int Step, int Steps, double Loss, double GradientNorm, double LearningRate, double TokensPerSecond);
+/// <param name="PromptTokens">Tokens of prompts that the base encoded in this step.</param>
+/// <param name="Seconds">Time of the step.</param>
+/// <param name="Flops">Floating point operations that the step needs, see <see cref="TrainingFlops"/>; padding and what runs twice are not counted.</param>
+public sealed record SftProgress(int Step, int Steps, double Loss, double GradientNorm, double LearningRate, double TokensPerSecond, long PromptTokens, double Seconds, double Flops);
 
 /// <summary>What a run gives.</summary>
 /// <param name="Adapter">The trained adapter.</param>

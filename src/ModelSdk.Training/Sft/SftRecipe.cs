@@ -56,10 +56,12 @@ public static class SftRecipe
             }
 
             var batch = order[step];
+            var (encodedBefore, flopsBefore) = (cache.EncodedTokens, cache.EncodedFlops);
             var keysAndValues = cache.Prepare(step, [.. batch.Select(e => promptOf[e])]);
             var trained = batch.Sum(e => (double)data.Examples[e].Response.Length);
-            double loss = 0, seen = 0;
-            foreach (var examples in MicroBatches.Split(batch, e => Row(e).Length, options.MicroBatchTokens))
+            double loss = 0, seen = 0, flops = cache.EncodedFlops - flopsBefore;
+            var most = Math.Min(options.MicroBatchTokens, model.TokensInMemory(batch.Max(e => Row(e).Length), batch.Max(e => prompts[promptOf[e]].Length)));
+            foreach (var examples in MicroBatches.Split(batch, e => Row(e).Length, most))
             {
                 using var inner = NewDisposeScope();
                 int[][] rows = [.. examples.Select(Row)];
@@ -68,6 +70,7 @@ public static class SftRecipe
                 part.backward();
                 loss += part.item<float>();
                 seen += rows.Sum(r => r.Length - 1);
+                flops += examples.Sum(e => TrainingFlops.Train(config, adapter, prompts[promptOf[e]].Length, Row(e).Length - 1, data.Examples[e].Response.Length));
             }
 
             var norm = GradientClipping.Clip(parameters, sft.MaxGradNorm);
@@ -81,7 +84,8 @@ public static class SftRecipe
             var rate = SftSchedule.LearningRate(step, steps, sft);
             optimizer.Step(rate);
             losses.Add(loss);
-            progress?.Report(new SftProgress(step + 1, steps, loss, norm, rate, seen / Stopwatch.GetElapsedTime(started).TotalSeconds));
+            var seconds = Stopwatch.GetElapsedTime(started).TotalSeconds;
+            progress?.Report(new SftProgress(step + 1, steps, loss, norm, rate, seen / seconds, cache.EncodedTokens - encodedBefore, seconds, flops));
 
             // 4. Keep what was learnt.
             var last = step + 1 == steps;
