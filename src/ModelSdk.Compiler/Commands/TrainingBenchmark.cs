@@ -24,7 +24,7 @@ internal sealed record TrainingBenchmarkSubject(string BaseFolder, QuantizationS
     {
         CompileInputs inputs = CompileInputs.Read(manifestPath, log, cancellationToken)
             ?? throw new CompilerException(DiagnosticCodes.TrainingBenchmarkInvalid, $"The manifest {manifestPath} has errors, so there is nothing to train. Correct what is reported above.", manifestPath);
-        return new TrainingBenchmarkSubject(inputs.BaseFolder, inputs.Manifest.Quantization, inputs.Manifest.Adapters.FirstOrDefault() ?? new AdapterSettings());
+        return new TrainingBenchmarkSubject(inputs.BaseFolder, inputs.Manifest.Quantization, inputs.Manifest.Adapters is [AdapterSettings first, ..] ? first : new AdapterSettings());
     }
 }
 
@@ -112,18 +112,18 @@ internal sealed record TrainingBenchmark(TrainingBenchmarkSubject Subject, int S
             ["responseTokens"] = ResponseTokens,
             ["steps"] = new JsonArray([.. steps.Select(s => (JsonNode)new JsonObject
             {
-                ["seconds"] = Math.Round(s.Seconds, 3),
+                ["seconds"] = Math.Round(s.Seconds, 6),
                 ["trainedTokens"] = Math.Round(s.TokensPerSecond * s.Seconds),
                 ["promptTokens"] = s.PromptTokens,
-                ["gflop"] = Math.Round(s.Flops / 1e9, 1),
+                ["gflop"] = Math.Round(s.Flops / 1e9, 6),
                 ["loss"] = Math.Round(s.Loss, 4),
             })]),
             ["tokensPerSecond"] = Math.Round(steps.Sum(s => (s.TokensPerSecond * s.Seconds) + s.PromptTokens) / seconds, 1),
             ["trainedTokensPerSecond"] = Math.Round(steps.Sum(s => s.TokensPerSecond * s.Seconds) / seconds, 1),
-            ["gflops"] = Math.Round(flops / 1e9, 1),
+            ["gflops"] = Math.Round(flops / 1e9, 3),
             ["peakGflops"] = new JsonObject { ["fp32"] = Math.Round(fp32 / 1e9, 1), ["bf16"] = Math.Round(bf16 / 1e9, 1) },
             ["type"] = half ? "bf16" : "fp32",
-            ["fractionOfPeak"] = Math.Round(flops / (half ? bf16 : fp32), 3),
+            ["fractionOfPeak"] = Math.Round(flops / (half ? bf16 : fp32), 5),
             ["peakRssMb"] = Math.Round(peakRss, 1),
         };
     }
