@@ -21,8 +21,10 @@ public partial class PaperTests
     {
         Dictionary<string, string> tests = Directory.EnumerateFiles(Path.Combine(Repository.Root, "tests"), "*Tests.cs", SearchOption.AllDirectories)
             .Where(file => !file.Contains($"{Path.DirectorySeparatorChar}obj{Path.DirectorySeparatorChar}", StringComparison.Ordinal))
-            .GroupBy(file => Path.GetFileNameWithoutExtension(file))
-            .ToDictionary(files => files.Key, files => string.Concat(files.Select(File.ReadAllText)));
+            .Select(File.ReadAllText)
+            .SelectMany(source => TestClass().Matches(source).Select(match => (Class: match.Groups[1].Value, Source: source)))
+            .GroupBy(test => test.Class)
+            .ToDictionary(test => test.Key, test => string.Concat(test.Select(t => t.Source)));
         (string Class, string Method)[] named = [.. TestName().Matches(Paper).Select(match => (match.Groups[1].Value, match.Groups[2].Value)).Distinct()];
         Assert.True(named.Length > 10);
         Assert.DoesNotContain(named, name => !tests.TryGetValue(name.Class, out string? source) || (name.Method.Length > 0 && !source.Contains($" {name.Method}(", StringComparison.Ordinal)));
@@ -30,6 +32,9 @@ public partial class PaperTests
 
     [GeneratedRegex(@"`((?:src|samples|tests|docs)/[\w./-]+)`")]
     private static partial Regex FilePath();
+
+    [GeneratedRegex(@"\bclass (\w+Tests)\b")]
+    private static partial Regex TestClass();
 
     [GeneratedRegex(@"`(\w+Tests)(?:\.(\w+))?`")]
     private static partial Regex TestName();
