@@ -121,9 +121,11 @@ public sealed record BundleQuantization(
     public const string Mixed = "mixed";
 
     /// <summary>Bits of a weight of the linear layers on average, scales included; null where it was not recorded.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     public double? BitsPerWeight { get; init; }
 
     /// <summary>How the quantized weights were chosen: "fast", "balanced" or "best"; null where it was not recorded.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     public string? Quality { get; init; }
 }
 

@@ -120,6 +120,21 @@ public sealed class BundleTests : IDisposable
         await LoadFails(code);
     }
 
+    /// <summary>The digest is over what is written, so a property that came later must not appear in a bundle that does not state it.</summary>
+    [Fact]
+    public void A_bundle_from_before_solvers_were_recorded_keeps_its_digest()
+    {
+        BundleManifest manifest = BundleManifest.Read(_bundle);
+        Assert.Null(manifest.Quantization.BitsPerWeight);
+        Assert.Null(manifest.Quantization.Quality);
+
+        string json = File.ReadAllText(ModelJson);
+
+        Assert.DoesNotContain("bitsPerWeight", json, StringComparison.Ordinal);
+        Assert.DoesNotContain("quality", json, StringComparison.Ordinal);
+        Assert.Equal(manifest.Digest, manifest.ComputeDigest());
+    }
+
     [Fact]
     public void A_manifest_cut_anywhere_gives_one_clear_error()
     {
