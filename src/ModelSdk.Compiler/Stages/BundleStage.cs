@@ -68,12 +68,7 @@ internal static class BundleStage
     public static void CheckWeights(CompileInputs inputs)
     {
         long bytes = QuantizedSize.Of(inputs.Architecture, inputs.Manifest.Quantization);
-        for (int i = 0; i < inputs.Manifest.Targets.Count; i++)
-        {
-            TargetSettings target = inputs.Manifest.Targets[i];
-            Check(inputs, target, target.DiskMB, bytes, "disk for its weights alone", $"targets/{i}/diskMB");
-            Check(inputs, target, target.MemoryMB, bytes, "memory for its weights alone", $"targets/{i}/memoryMB");
-        }
+        Check(inputs, bytes, bytes, " for its weights alone");
     }
 
     // Disk is exact. Memory is weights, adapters, one KV cache, and what the runtime itself takes: an estimate from below.
@@ -83,24 +78,29 @@ internal static class BundleStage
         long disk = bundle.Files.Values.Sum(f => f.Bytes);
         long cache = bundle.CacheBytesPerToken * bundle.Context;
         long memory = runtimeBytes + bundle.Files[bundle.Weights.File].Bytes + bundle.Adapters.SelectMany(a => (string[])[a.Weights, a.Verifier?.Weights ?? a.Weights]).Distinct().Sum(f => bundle.Files[f].Bytes) + cache;
+        Check(inputs, disk, memory, "");
+    }
+
+    private static void Check(CompileInputs inputs, long disk, long memory, string purpose)
+    {
         for (int i = 0; i < inputs.Manifest.Targets.Count; i++)
         {
             TargetSettings target = inputs.Manifest.Targets[i];
-            Check(inputs, target, target.DiskMB, disk, "disk", $"targets/{i}/diskMB");
-            Check(inputs, target, target.MemoryMB, memory, "memory", $"targets/{i}/memoryMB");
-        }
-    }
+            Limit(target.DiskMB, disk, "disk", $"targets/{i}/diskMB");
+            Limit(target.MemoryMB, memory, "memory", $"targets/{i}/memoryMB");
 
-    private static void Check(CompileInputs inputs, TargetSettings target, int? limit, long bytes, string what, string pointer)
-    {
-        if (limit is int most && bytes > most * 1_000_000L)
-        {
-            ManifestDiagnostic place = inputs.Source.At(
-                pointer,
-                DiagnosticCodes.TargetExceeded,
-                ManifestSeverity.Error,
-                $"The bundle needs {(bytes + 999_999) / 1_000_000} MB of {what}, but the target {target.Rid} allows {most} MB. Use fewer bits or a shorter context, or raise the limit.");
-            throw new CompilerException(place.Code, place.Message, place.Path, place.Line, place.Column);
+            void Limit(int? limit, long bytes, string what, string pointer)
+            {
+                if (limit is int most && bytes > most * 1_000_000L)
+                {
+                    ManifestDiagnostic place = inputs.Source.At(
+                        pointer,
+                        DiagnosticCodes.TargetExceeded,
+                        ManifestSeverity.Error,
+                        $"The bundle needs {(bytes + 999_999) / 1_000_000} MB of {what}{purpose}, but the target {target.Rid} allows {most} MB. Use fewer bits or a shorter context, or raise the limit.");
+                    throw new CompilerException(place.Code, place.Message, place.Path, place.Line, place.Column);
+                }
+            }
         }
     }
 }

@@ -81,6 +81,7 @@ internal static class ExportStage
         }
 
         List<BundleAdapter> adapters = [];
+        Dictionary<string, LoraAdapter> loras = new(StringComparer.Ordinal);
         foreach ((AdapterSettings adapter, StoreEntry entry) in inputs.Manifest.Adapters.Zip(shipped))
         {
             LoraAdapter lora = LoraAdapter.Load(entry.Folder);
@@ -94,6 +95,7 @@ internal static class ExportStage
             }
 
             adapters.Add(written);
+            loras.Add(adapter.Name, lora);
             files.AddRange(((string[])[written.Graph, written.Weights, .. written.Verifier is null ? [] : (string[])[written.Verifier.Graph, written.Verifier.Weights]]).Distinct());
         }
 
@@ -105,7 +107,7 @@ internal static class ExportStage
 
         if (inputs.Manifest.Genai)
         {
-            files.AddRange(GraphExporter.WriteGenai(model, Shipped(inputs, shipped), options, folders.Output));
+            files.AddRange(GraphExporter.WriteGenai(model, loras, options, folders.Output));
         }
 
         progress("computing reference logits in Torch", 0.2);
@@ -122,9 +124,6 @@ internal static class ExportStage
         File.WriteAllText(Path.Combine(folders.Output, ParityFile), Summary(report).ToJsonString(new JsonSerializerOptions { WriteIndented = true, NewLine = "\n" }));
         progress($"{report.Checks.Count} comparisons hold", 1);
     }
-
-    private static Dictionary<string, LoraAdapter> Shipped(CompileInputs inputs, IReadOnlyList<StoreEntry> entries) =>
-        inputs.Manifest.Adapters.Zip(entries).ToDictionary(a => a.First.Name, a => LoraAdapter.Load(a.Second.Folder), StringComparer.Ordinal);
 
     private static VerificationReport Add(VerificationReport report, IEnumerable<VerificationReport> more) =>
         new([.. report.Checks, .. more.SelectMany(r => r.Checks)]);

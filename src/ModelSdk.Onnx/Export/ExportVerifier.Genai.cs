@@ -43,7 +43,7 @@ public static partial class ExportVerifier
         using InferenceSession session = GraphRunner.Open(graph, mapped, prepack: true);
         Check(BundleManifest.BaseMode, GraphExporter.BaseGraphName, null, "genai graph = base graph", same);
         foreach (BundleAdapter adapter in adapters)
-            Check(adapter.Name, adapter.Graph, Path.Combine(folder, "adapters", adapter.Name, adapter.Name + GenaiAdapterFile.Extension), "genai graph with the adapter's file = adapter graph", rounded);
+            Check(adapter.Name, adapter.Graph, Path.Combine(folder, GenaiAdapterFile.PathOf(adapter.Name)), "genai graph with the adapter's file = adapter graph", rounded);
         return new VerificationReport(checks.Done);
 
         void Check(string mode, string own, string? file, string name, double bound)

@@ -113,8 +113,7 @@ public static partial class ExportVerifier
             using var placeholder = new WeightFilePlaceholder(work);
             using var mapped = new MappedWeights(model);
             using var lora = new LoraMemory(model, adapter.Targets, adapter.Rank);
-            LoraAdapter deployed = GraphExporter.AsDeployed(model, adapter);
-            lora.Set(deployed.Linears.ToDictionary(l => l.Key, l => (l.Value.A, l.Value.B), StringComparer.Ordinal), deployed.Scale);
+            lora.Set(GraphExporter.AsDeployed(model, adapter));
             string rollout = Path.Combine(work, GraphExporter.WriteRollout(model, adapter.Targets, options, work));
             string single = Path.Combine(work, GraphExporter.WriteAdapter(model, adapter, "adapter", options, work).Graph);
             string plain = Path.Combine(work, GraphExporter.WriteBase(model, options, work));

@@ -9,13 +9,13 @@ namespace ModelSdk.Onnx.Genai;
 /// </summary>
 internal static class GenaiAdapterFile
 {
-    /// <summary>What the file's name ends in.</summary>
-    public const string Extension = ".onnx_adapter";
-
     private const string Identifier = "TORT";
     private const int FormatVersion = 1;
     private const int Float = 1;
     private const int Alignment = 8;
+
+    /// <summary>The file of an adapter, relative to the bundle's folder.</summary>
+    public static string PathOf(string adapter) => $"adapters/{adapter}/{adapter}.onnx_adapter";
 
     /// <summary>Writes the file; the same tensors give the same bytes.</summary>
     /// <param name="path">The file.</param>

@@ -179,11 +179,10 @@ public static class GraphExporter
         List<string> files = [GenaiGraphName];
         foreach ((string name, LoraAdapter adapter) in adapters.OrderBy(a => a.Key, StringComparer.Ordinal))
         {
-            string file = $"adapters/{name}/{name}{GenaiAdapterFile.Extension}";
+            string file = GenaiAdapterFile.PathOf(name);
             Directory.CreateDirectory(Path.Combine(folder, "adapters", name));
             using LoraMemory lora = new(model, adapter.Targets, adapter.Rank);
-            LoraAdapter deployed = AsDeployed(model, adapter);
-            lora.Set(deployed.Linears.ToDictionary(l => l.Key, l => (l.Value.A, l.Value.B), StringComparer.Ordinal), deployed.Scale);
+            lora.Set(AsDeployed(model, adapter));
             GenaiAdapterFile.Write(Path.Combine(folder, file), lora.Inputs);
             files.Add(file);
         }

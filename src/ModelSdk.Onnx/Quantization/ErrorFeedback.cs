@@ -1,5 +1,3 @@
-using System.Runtime.InteropServices;
-using System.Runtime.Intrinsics;
 using ModelSdk.Manifest;
 
 namespace ModelSdk.Onnx.Quantization;
@@ -102,31 +100,9 @@ internal sealed class ErrorFeedback
             for (int column = first; column <= last; column++)
             {
                 ReadOnlySpan<double> other = matrix.AsSpan().Slice(checked(column * n), n);
-                double rest = own[column] - Dot(own[..column], other[..column]);
+                double rest = own[column] - FixedOrderSum.Dot(own[..column], other[..column]);
                 own[column] = column == diagonal ? Math.Sqrt(Math.Max(rest, double.Epsilon)) : rest / other[column];
             }
         }
-    }
-
-    /// <summary>The order of the sums does not depend on the machine's vector width.</summary>
-    private static double Dot(ReadOnlySpan<double> a, ReadOnlySpan<double> b)
-    {
-        ReadOnlySpan<Vector256<double>> left = MemoryMarshal.Cast<double, Vector256<double>>(a);
-        ReadOnlySpan<Vector256<double>> right = MemoryMarshal.Cast<double, Vector256<double>>(b);
-        Vector256<double> even = Vector256<double>.Zero, odd = Vector256<double>.Zero;
-        int i = 0;
-        for (; i + 1 < left.Length; i += 2)
-        {
-            even += left[i] * right[i];
-            odd += left[i + 1] * right[i + 1];
-        }
-
-        for (; i < left.Length; i++)
-            even += left[i] * right[i];
-        even += odd;
-        double sum = (even[0] + even[2]) + (even[1] + even[3]);
-        for (i = left.Length * Vector256<double>.Count; i < a.Length; i++)
-            sum += a[i] * b[i];
-        return sum;
     }
 }

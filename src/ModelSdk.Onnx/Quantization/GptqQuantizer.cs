@@ -1,6 +1,3 @@
-using System.Runtime.InteropServices;
-using System.Runtime.Intrinsics;
-
 namespace ModelSdk.Onnx.Quantization;
 
 /// <summary>
@@ -78,7 +75,7 @@ internal static class GptqQuantizer
                 {
                     ReadOnlySpan<float> factors = feedback.Factors(k)[..start];
                     for (int row = 0; row < rows; row++)
-                        _adjusted[(row * panel) + k - start] = weights[(row * _columns) + _order[k]] + Dot(_errors.AsSpan(row * _columns, start), factors);
+                        _adjusted[(row * panel) + k - start] = weights[(row * _columns) + _order[k]] + FixedOrderSum.Dot(_errors.AsSpan(row * _columns, start), factors);
                 }
 
                 for (int row = 0; row < rows; row++)
@@ -103,7 +100,7 @@ internal static class GptqQuantizer
             {
                 int k = start + i;
                 int column = _order[k];
-                float value = adjusted[i] + Dot(errors.Slice(start, i), feedback.Factors(k)[start..]);
+                float value = adjusted[i] + FixedOrderSum.Dot(errors.Slice(start, i), feedback.Factors(k)[start..]);
                 float scale = scales[column / block];
                 float code = scale == 0 ? 0 : Math.Clamp(MathF.Round(value / scale), BlockCodes.Low(bits), BlockCodes.High(bits));
                 codes[column] = code;
@@ -114,28 +111,5 @@ internal static class GptqQuantizer
 
             return loss;
         }
-    }
-
-    /// <summary>The order of the sums does not depend on the machine's vector width.</summary>
-    private static float Dot(ReadOnlySpan<float> a, ReadOnlySpan<float> b)
-    {
-        ReadOnlySpan<Vector256<float>> left = MemoryMarshal.Cast<float, Vector256<float>>(a);
-        ReadOnlySpan<Vector256<float>> right = MemoryMarshal.Cast<float, Vector256<float>>(b);
-        Vector256<float> even = Vector256<float>.Zero, odd = Vector256<float>.Zero;
-        int i = 0;
-        for (; i + 1 < left.Length; i += 2)
-        {
-            even += left[i] * right[i];
-            odd += left[i + 1] * right[i + 1];
-        }
-
-        for (; i < left.Length; i++)
-            even += left[i] * right[i];
-        even += odd;
-        Vector128<float> half = even.GetLower() + even.GetUpper();
-        float sum = (half[0] + half[2]) + (half[1] + half[3]);
-        for (i = left.Length * Vector256<float>.Count; i < a.Length; i++)
-            sum += a[i] * b[i];
-        return sum;
     }
 }

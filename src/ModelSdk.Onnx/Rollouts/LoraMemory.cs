@@ -2,6 +2,7 @@ using System.Runtime.InteropServices;
 using Microsoft.ML.OnnxRuntime;
 using Microsoft.ML.OnnxRuntime.Tensors;
 using ModelSdk.Manifest;
+using ModelSdk.Onnx.Adapters;
 using ModelSdk.Onnx.Graphs;
 using ModelSdk.Onnx.Quantization;
 
@@ -51,6 +52,10 @@ internal sealed unsafe class LoraMemory : IDisposable
 
     /// <summary>The graph's inputs by name.</summary>
     public IReadOnlyList<(string Name, OrtValue Value)> Inputs => _inputs;
+
+    /// <summary>Writes an adapter's values.</summary>
+    /// <exception cref="ExportException">MDL4012: the linears are not those of the graph; MDL4002: they hold NaN or infinity.</exception>
+    public void Set(LoraAdapter adapter) => Set(adapter.Linears.ToDictionary(l => l.Key, l => (l.Value.A, l.Value.B), StringComparer.Ordinal), adapter.Scale);
 
     /// <summary>Writes an adapter's values.</summary>
     /// <param name="linears">A [r, in] and B [out, r] by module name, for every adapted linear.</param>

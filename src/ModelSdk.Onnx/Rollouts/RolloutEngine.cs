@@ -54,8 +54,7 @@ public sealed class RolloutEngine : IDisposable
     /// <summary>Replaces the adapter; takes effect with the next call of <see cref="Sample"/>.</summary>
     /// <param name="adapter">Of the same rank and linears as the one the engine was created with.</param>
     /// <exception cref="ExportException">MDL4012: it is another one; MDL4002: it holds NaN or infinity.</exception>
-    public void SetAdapter(LoraAdapter adapter) =>
-        _lora.Set(adapter.Linears.ToDictionary(l => l.Key, l => (l.Value.A, l.Value.B), StringComparer.Ordinal), adapter.Scale);
+    public void SetAdapter(LoraAdapter adapter) => _lora.Set(adapter);
 
     /// <summary>Replaces the adapter's values, at the alpha of the one the engine was created with; takes effect with the next call of <see cref="Sample"/>.</summary>
     /// <param name="linears">A [r, in] and B [out, r] by module name ("model.layers.0.self_attn.q_proj"), not scaled.</param>

@@ -238,7 +238,8 @@ internal sealed unsafe class BatchCache : IDisposable
 
     private Span<float> LogitsAt(int row) => new(LogitsPointer(row), _config.VocabularySize);
 
-    private static int Even(int rows) => (rows + 1) / 2 * 2;
+    /// <summary>Rows that a pass runs for so many; see <see cref="Step"/>.</summary>
+    internal static int Even(int rows) => (rows + 1) / 2 * 2;
 
     private static long Aligned(long bytes) => (bytes + Alignment - 1) / Alignment * Alignment;
 }

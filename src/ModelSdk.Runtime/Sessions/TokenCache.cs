@@ -157,7 +157,7 @@ internal sealed unsafe class TokenCache : IDisposable
         ArgumentOutOfRangeException.ThrowIfGreaterThan(tokens.Length, Math.Min(MaxRows, Context - Length));
         GraphBinding binding = Binding(graph);
         // At the very end of the context there is no place for another.
-        int passed = Math.Min((tokens.Length + 1) / 2 * 2, Context - Length);
+        int passed = Math.Min(BatchCache.Even(tokens.Length), Context - Length);
         Prepare(graph, tokens);
         if (passed > tokens.Length)
         {

@@ -1,6 +1,3 @@
-using System.Runtime.InteropServices;
-using System.Runtime.Intrinsics;
-
 namespace ModelSdk.Onnx.Transforms.Maps;
 
 /// <summary>Square matrices in double precision, row-major [n, n].</summary>
@@ -33,7 +30,7 @@ internal static class SquareMatrix
     {
         int n = x.Length;
         for (int i = 0; i < n; i++)
-            y[i] = Dot(matrix.AsSpan(i * n, n), x);
+            y[i] = FixedOrderSum.Dot(matrix.AsSpan(i * n, n), x);
     }
 
     /// <summary>A B.</summary>
@@ -44,7 +41,7 @@ internal static class SquareMatrix
         Parallel.For(0, n, i =>
         {
             for (int j = 0; j < n; j++)
-                result[(i * n) + j] = Dot(a.AsSpan(i * n, n), columns.AsSpan(j * n, n));
+                result[(i * n) + j] = FixedOrderSum.Dot(a.AsSpan(i * n, n), columns.AsSpan(j * n, n));
         });
         return result;
     }
@@ -91,30 +88,9 @@ internal static class SquareMatrix
         Parallel.For(0, n, i =>
         {
             for (int j = 0; j <= i; j++)
-                worst[i] = Math.Max(worst[i], Math.Abs(Dot(matrix.AsSpan(i * n, n), matrix.AsSpan(j * n, n)) - (i == j ? 1 : 0)));
+                worst[i] = Math.Max(worst[i], Math.Abs(FixedOrderSum.Dot(matrix.AsSpan(i * n, n), matrix.AsSpan(j * n, n)) - (i == j ? 1 : 0)));
         });
         return worst.Max();
-    }
-
-    private static double Dot(ReadOnlySpan<double> a, ReadOnlySpan<double> b)
-    {
-        ReadOnlySpan<Vector256<double>> left = MemoryMarshal.Cast<double, Vector256<double>>(a);
-        ReadOnlySpan<Vector256<double>> right = MemoryMarshal.Cast<double, Vector256<double>>(b);
-        Vector256<double> even = Vector256<double>.Zero, odd = Vector256<double>.Zero;
-        int i = 0;
-        for (; i + 1 < left.Length; i += 2)
-        {
-            even += left[i] * right[i];
-            odd += left[i + 1] * right[i + 1];
-        }
-
-        for (; i < left.Length; i++)
-            even += left[i] * right[i];
-        even += odd;
-        double sum = (even[0] + even[2]) + (even[1] + even[3]);
-        for (i = left.Length * Vector256<double>.Count; i < a.Length; i++)
-            sum += a[i] * b[i];
-        return sum;
     }
 
     private static void Swap(double[] matrix, int a, int b, int n)
