@@ -38,9 +38,11 @@ internal static class InspectCommand
         CultureInfo culture = CultureInfo.InvariantCulture;
         TransformerConfig shape = manifest.Architecture;
         long bytes = manifest.Files.Values.Sum(f => f.Bytes);
-        string quantization = manifest.Quantization.Weights == "none"
+        BundleQuantization weights = manifest.Quantization;
+        string solved = weights.BitsPerWeight is double bits ? string.Create(culture, $"{bits:0.##} bits per weight ({weights.Quality}), ") : "";
+        string quantization = weights.Weights == "none"
             ? "none (full precision)"
-            : string.Create(culture, $"{manifest.Quantization.Weights}, block {manifest.Quantization.Block}, {manifest.Quantization.BitsPerWeight:0.##} bits per weight ({manifest.Quantization.Quality}), embeddings {manifest.Quantization.Embeddings}");
+            : string.Create(culture, $"{weights.Weights}, block {weights.Block}, {solved}embeddings {weights.Embeddings}");
         List<(string Name, string Value)> lines =
         [
             ("name", manifest.Name),
