@@ -1,4 +1,5 @@
 using ModelSdk.Manifest;
+using ModelSdk.Onnx.Quantization;
 using ModelSdk.Runtime.Bundles;
 
 namespace ModelSdk.Onnx.Checkpoints;
@@ -67,6 +68,22 @@ public sealed class Checkpoint : IDisposable
     /// <exception cref="ArgumentOutOfRangeException">The run is not inside the tensor.</exception>
     /// <exception cref="ObjectDisposedException">The checkpoint was closed.</exception>
     public void Read(string name, Span<float> target, long start = 0) => Owner(ref name).ReadFloats(name, target, start);
+
+    /// <summary>As <see cref="Read(string, Span{float}, long)"/>, for weights that something is computed with.</summary>
+    /// <exception cref="ExportException">MDL4002: a weight is NaN or infinite; names it and its file.</exception>
+    /// <exception cref="ModelFormatException">There is no such tensor, or it holds no floating point numbers.</exception>
+    /// <exception cref="ArgumentOutOfRangeException">The run is not inside the tensor.</exception>
+    /// <exception cref="ObjectDisposedException">The checkpoint was closed.</exception>
+    public void ReadFinite(string name, Span<float> target, long start = 0)
+    {
+        SafetensorsFile file = Owner(ref name);
+        file.ReadFloats(name, target, start);
+        int bad = target.IndexOfAnyExceptInRange(float.MinValue, float.MaxValue);
+        if (bad < 0)
+            return;
+        long columns = _tensors[name].Shape is [_, long width] ? width : 1;
+        throw BlockQuantizer.NotFinite($"{name} in {Path.GetFileName(file.Path)}", target[bad], (start + bad) / columns, (start + bad) % columns);
+    }
 
     /// <summary>Closes the weight files.</summary>
     public void Dispose()

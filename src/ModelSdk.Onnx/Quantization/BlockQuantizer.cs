@@ -91,7 +91,7 @@ public static class BlockQuantizer
         }
     }
 
-    internal static ExportException NotFinite(string name, float value, int row, int column)
+    internal static ExportException NotFinite(string name, float value, long row, long column)
         => new(DiagnosticCodes.WeightNotFinite, $"{name} holds {value} at row {row}, column {column}; weights must be finite. The checkpoint is damaged or its training diverged.");
 
     /// <summary>Computes (code - zero) * scale in fp32, exactly as the kernel does. Rows are spread over all cores.</summary>
@@ -138,26 +138,54 @@ public static class BlockQuantizer
         // The extreme is mapped to +-reach: below the range's end the range is not used up, above it the extreme is clipped.
         // 35/5 = 7, 5/5 = 1 and 127 (positive sign) are plain round-to-nearest; 40/5 = 8, 10/5 = 2 and 128 (negative sign) use the full
         // range. With 2 bits clipping pays most: of normal weights it is best to clip at about half of the extreme.
-        float best = float.PositiveInfinity;
-        float bestInverse = 0;
+        var best = new Choice(float.PositiveInfinity, 0, 0);
         for (int i = 0; i < Candidates / 2; i++)
         {
             float reach = bits switch { 2 => (5 + i) / 5f, 4 => (31 + i) / 5f, _ => 118 + i };
-            Consider(values, importance, reach / extreme, bits, ref best, ref bestInverse, ref scale);
-            Consider(values, importance, -reach / extreme, bits, ref best, ref bestInverse, ref scale);
+            ConsiderBoth(values, importance, reach / extreme, bits, ref best);
         }
 
-        Round(values, bestInverse, bits, codes);
+        scale = best.Scale;
+        Round(values, best.Inverse, bits, codes);
         return true;
+    }
+
+    /// <summary>Tries a magnitude with both signs.</summary>
+    private static void ConsiderBoth(ReadOnlySpan<float> values, ReadOnlySpan<float> importance, float inverse, int bits, ref Choice best)
+    {
+        float trial = 1 / inverse;
+        if (Vector512.IsHardwareAccelerated)
+        {
+            (Vector512<float> rr, Vector512<float> rq, Vector512<float> qq) = Sums512(values, importance, inverse, trial, bits);
+            Consider(inverse, trial, Sum(rr.GetLower()), Sum(rq.GetLower()), Sum(qq.GetLower()), ref best);
+            Consider(-inverse, -trial, Sum(rr.GetUpper()), Sum(rq.GetUpper()), Sum(qq.GetUpper()), ref best);
+        }
+        else
+        {
+            foreach (int sign in (ReadOnlySpan<int>)[1, -1])
+            {
+                (Vector256<float> rr, Vector256<float> rq, Vector256<float> qq) = Sums256(values, importance, sign * inverse, sign * trial, bits);
+                Consider(sign * inverse, sign * trial, Sum(rr), Sum(rq), Sum(qq), ref best);
+            }
+        }
     }
 
     /// <summary>
     /// With the codes q of a trial scale t and r = w - tq fixed, the best scale is t + sum(rq)/sum(qq), and the squared error it
     /// leaves is sum(rr) - sum(rq)^2/sum(qq), each term weighted by its importance. Working on the remainder r keeps single precision exact enough for 8 bits too.
     /// </summary>
-    private static void Consider(ReadOnlySpan<float> values, ReadOnlySpan<float> importance, float inverse, int bits, ref float best, ref float bestInverse, ref float scale)
+    private static void Consider(float inverse, float trial, float rr, float rq, float qq, ref Choice best)
     {
-        float trial = 1 / inverse;
+        if (qq == 0) // every weight rounds to 0, which any finite scale can do better
+            return;
+        float error = rr - (rq / qq * rq);
+        if (error < best.Error)
+            best = new Choice(error, inverse, trial + (rq / qq));
+    }
+
+    /// <summary>Sums of rr, rq and qq, lane by lane.</summary>
+    internal static (Vector256<float> Rr, Vector256<float> Rq, Vector256<float> Qq) Sums256(ReadOnlySpan<float> values, ReadOnlySpan<float> importance, float inverse, float trial, int bits)
+    {
         Vector256<float> low = Vector256.Create(BlockCodes.Low(bits));
         Vector256<float> high = Vector256.Create(BlockCodes.High(bits));
         Vector256<float> factor = Vector256.Create(inverse);
@@ -166,41 +194,62 @@ public static class BlockQuantizer
         Vector256<float> rq = Vector256<float>.Zero;
         Vector256<float> qq = Vector256<float>.Zero;
         ReadOnlySpan<Vector256<float>> source = MemoryMarshal.Cast<float, Vector256<float>>(values);
+        ReadOnlySpan<Vector256<float>> weight = MemoryMarshal.Cast<float, Vector256<float>>(importance);
+        for (int i = 0; i < source.Length; i++)
+        {
+            // The values are finite, so the machine's own minimum and maximum are those of the standard.
+            Vector256<float> q = Vector256.MinNative(Vector256.MaxNative(Vector256.Round(source[i] * factor), low), high);
+            Vector256<float> r = source[i] - (q * step);
+            Vector256<float> weightedR = weight.IsEmpty ? r : weight[i] * r;
+            Vector256<float> weightedQ = weight.IsEmpty ? q : weight[i] * q;
+            rr += r * weightedR;
+            rq += r * weightedQ;
+            qq += q * weightedQ;
+        }
+
+        return (rr, rq, qq);
+    }
+
+    /// <summary><see cref="Sums256"/> of a trial scale in the lower half and of its negative in the upper one: the same bits.</summary>
+    internal static (Vector512<float> Rr, Vector512<float> Rq, Vector512<float> Qq) Sums512(ReadOnlySpan<float> values, ReadOnlySpan<float> importance, float inverse, float trial, int bits)
+    {
+        Vector512<float> low = Vector512.Create(BlockCodes.Low(bits));
+        Vector512<float> high = Vector512.Create(BlockCodes.High(bits));
+        Vector512<float> factor = Vector512.Create(Vector256.Create(inverse), Vector256.Create(-inverse));
+        Vector512<float> step = Vector512.Create(Vector256.Create(trial), Vector256.Create(-trial));
+        Vector512<float> rr = Vector512<float>.Zero;
+        Vector512<float> rq = Vector512<float>.Zero;
+        Vector512<float> qq = Vector512<float>.Zero;
+        ReadOnlySpan<Vector256<float>> source = MemoryMarshal.Cast<float, Vector256<float>>(values);
         if (importance.IsEmpty)
         {
-            foreach (Vector256<float> w in source)
+            for (int i = 0; i < source.Length; i++)
             {
-                Vector256<float> q = Vector256.Min(Vector256.Max(Vector256.Round(w * factor), low), high);
-                Vector256<float> r = w - (q * step);
+                Vector512<float> w = Vector512.Create(source[i]);
+                Vector512<float> q = Vector512.MinNative(Vector512.MaxNative(Vector512.Round(w * factor), low), high);
+                Vector512<float> r = w - (q * step);
                 rr += r * r;
                 rq += r * q;
                 qq += q * q;
             }
-        }
-        else
-        {
-            ReadOnlySpan<Vector256<float>> weight = MemoryMarshal.Cast<float, Vector256<float>>(importance);
-            for (int i = 0; i < source.Length; i++)
-            {
-                Vector256<float> q = Vector256.Min(Vector256.Max(Vector256.Round(source[i] * factor), low), high);
-                Vector256<float> r = source[i] - (q * step);
-                rr += r * (weight[i] * r);
-                rq += r * (weight[i] * q);
-                qq += q * (weight[i] * q);
-            }
+
+            return (rr, rq, qq);
         }
 
-        float dot = Sum(rq);
-        float norm = Sum(qq);
-        if (norm == 0) // every weight rounds to 0, which any finite scale can do better
-            return;
-        float error = Sum(rr) - (dot / norm * dot);
-        if (error < best)
+        ReadOnlySpan<Vector256<float>> weight = MemoryMarshal.Cast<float, Vector256<float>>(importance);
+        for (int i = 0; i < source.Length; i++)
         {
-            best = error;
-            bestInverse = inverse;
-            scale = trial + (dot / norm);
+            Vector512<float> w = Vector512.Create(source[i]);
+            Vector512<float> h = Vector512.Create(weight[i]);
+            Vector512<float> q = Vector512.MinNative(Vector512.MaxNative(Vector512.Round(w * factor), low), high);
+            Vector512<float> r = w - (q * step);
+            Vector512<float> weightedQ = h * q;
+            rr += r * (h * r);
+            rq += r * weightedQ;
+            qq += q * weightedQ;
         }
+
+        return (rr, rq, qq);
     }
 
     private static void Round(ReadOnlySpan<float> values, float inverse, int bits, Span<float> codes)
@@ -235,6 +284,12 @@ public static class BlockQuantizer
         Vector128<float> a = v.GetLower() + v.GetUpper();
         return (a[0] + a[2]) + (a[1] + a[3]);
     }
+
+    /// <summary>The best candidate so far.</summary>
+    /// <param name="Error">Weighted squared error.</param>
+    /// <param name="Inverse">What weights are multiplied with before they are rounded to codes.</param>
+    /// <param name="Scale">Least-squares scale of those codes.</param>
+    private readonly record struct Choice(float Error, float Inverse, float Scale);
 
     private static void InterlockedMin(ref int target, int value)
     {

@@ -6,9 +6,6 @@ namespace ModelSdk.Onnx.Quantization;
 /// </summary>
 internal static class DiagonalScales
 {
-    /// <summary>Rows of the weight that the search looks at, evenly spread; more do not change what is chosen.</summary>
-    private const int SampledRows = 128;
-
     /// <summary>Exponents of the channel's root mean square.</summary>
     private static readonly double[] s_activation = [0, 0.25, 0.5, 0.75, 1];
 
@@ -17,16 +14,15 @@ internal static class DiagonalScales
 
     /// <summary>Chooses the factors on a grid; all 1 where nothing is better.</summary>
     /// <param name="name">Tensor's name, for messages.</param>
-    /// <param name="weights">Weights, row-major [rows, columns].</param>
+    /// <param name="sample">Rows of the weight that the search looks at, row-major [rows, columns].</param>
     /// <param name="importance">E[x^2] of each column, above 0.</param>
     /// <param name="shared">Columns that must have one factor have one number, 0 to the number of factors less 1; [columns].</param>
     /// <param name="bits">2, 4 or 8.</param>
     /// <param name="block">Columns that share a scale.</param>
     /// <returns>s, one per number of <paramref name="shared"/>: their geometric mean is 1, and they are exact as singles.</returns>
-    public static float[] Solve(string name, ReadOnlySpan<float> weights, float[] importance, int[] shared, int bits, int block)
+    public static float[] Solve(string name, float[] sample, float[] importance, int[] shared, int bits, int block)
     {
         int columns = importance.Length;
-        float[] sample = Sample(weights, columns);
         int factors = shared.Max() + 1;
         var activation = new double[factors];
         var weight = new double[factors];
@@ -51,16 +47,6 @@ internal static class DiagonalScales
         }
 
         return best;
-    }
-
-    private static float[] Sample(ReadOnlySpan<float> weights, int columns)
-    {
-        int rows = weights.Length / columns;
-        int count = Math.Min(rows, SampledRows);
-        var sample = new float[count * columns];
-        for (int i = 0; i < count; i++)
-            weights.Slice((int)((long)i * rows / count) * columns, columns).CopyTo(sample.AsSpan(i * columns));
-        return sample;
     }
 
     private static float[] Factors(double[] activation, double[] weight, double up, double down)

@@ -11,9 +11,6 @@ namespace ModelSdk.Onnx.Quantization;
 /// </summary>
 internal sealed class QuantizationPlan
 {
-    /// <summary>Rows of a matrix that its error is measured on, evenly spread.</summary>
-    private const int MeasuredRows = 128;
-
     private static readonly WeightFormat[] s_mixed = [WeightFormat.Int2, WeightFormat.Int4, WeightFormat.Int8];
 
     private readonly Checkpoint _checkpoint;
@@ -130,10 +127,8 @@ internal sealed class QuantizationPlan
             string name = TensorNames.Layer(layer, module) + ".weight";
             long[] shape = _checkpoint.Tensors[name].Shape;
             (int all, columns) = ((int)shape[0], (int)shape[1]);
-            int count = Math.Min(all, MeasuredRows);
-            var sample = new float[count * columns];
-            for (int i = 0; i < count; i++)
-                _checkpoint.Read(name, sample.AsSpan(i * columns, columns), (long)i * all / count * columns);
+            float[] sample = SampledRows.Read(_checkpoint, name);
+            int count = sample.Length / columns;
             float[] importance = activations?.MeanSquares ?? [.. Enumerable.Repeat(1f, columns)];
             for (int f = 0; f < s_mixed.Length; f++)
                 errors[f] += RoundingError.Of(name, sample, importance, s_mixed[f].Bits(), _options.Block) * all / count;
@@ -171,7 +166,7 @@ internal sealed class QuantizationPlan
     private float[] Scales(int layer, string fused, LinearActivations activations, int[] shared)
     {
         string name = TensorNames.Layer(layer, fused) + ".weight";
-        return DiagonalScales.Solve(name, _checkpoint.Read(name), activations.Importance(), shared, Format(layer, fused).Bits(), _options.Block);
+        return DiagonalScales.Solve(name, SampledRows.Read(_checkpoint, name), activations.Importance(), shared, Format(layer, fused).Bits(), _options.Block);
     }
 
     /// <summary>Importance of a fused linear's columns as they are stored.</summary>

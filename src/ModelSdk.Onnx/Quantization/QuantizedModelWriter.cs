@@ -27,6 +27,8 @@ internal sealed class QuantizedModelWriter : IDisposable
     private double _doneElements;
     private QuantizationPlan? _plan;
     private TransformedWeights? _weights;
+    private float[] _values = [];
+    private byte[] _data = [];
 
     public QuantizedModelWriter(Checkpoint checkpoint, QuantizationSettings options, Calibration? calibration, string path, IProgress<double>? progress, CancellationToken cancellationToken)
     {
@@ -140,29 +142,36 @@ internal sealed class QuantizedModelWriter : IDisposable
     private void WriteRows(string name, int rows, int columns, WeightFormat format, RowSolver solver, Memory<float> scales)
     {
         int chunkRows = Math.Clamp(ChunkElements / columns, 1, rows);
-        var values = new float[chunkRows * columns];
-        byte[] data = format == WeightFormat.None ? [] : new byte[BlockQuantizer.DataBytes(chunkRows, columns, format.Bits())];
+        Grow(ref _values, chunkRows * columns);
+        if (format != WeightFormat.None)
+            Grow(ref _data, (int)BlockQuantizer.DataBytes(chunkRows, columns, format.Bits()));
         for (int row = 0; row < rows; row += chunkRows)
         {
             _cancellationToken.ThrowIfCancellationRequested();
             int count = Math.Min(chunkRows, rows - row);
-            Memory<float> chunk = values.AsMemory(0, count * columns);
-            _weights!.Read(name, chunk.Span, (long)row * columns);
+            Memory<float> chunk = _values.AsMemory(0, count * columns);
+            _weights!.Read(name, chunk, (long)row * columns);
             if (format == WeightFormat.None)
             {
-                CheckFinite(name, chunk.Span, row, columns);
                 _file.Write(MemoryMarshal.AsBytes(chunk.Span));
             }
             else
             {
                 int blocks = columns / _options.Block;
-                Memory<byte> bytes = data.AsMemory(0, (int)BlockQuantizer.DataBytes(count, columns, format.Bits()));
+                Memory<byte> bytes = _data.AsMemory(0, (int)BlockQuantizer.DataBytes(count, columns, format.Bits()));
                 solver(name, chunk, columns, bytes, scales.Slice(row * blocks, count * blocks), row);
                 _file.Write(bytes.Span);
             }
 
             Done(chunk.Length);
         }
+    }
+
+    /// <summary>Buffers serve one matrix after the other: new ones of this size are fresh pages, which cost as much as what fills them.</summary>
+    private static void Grow<T>(ref T[] buffer, int length)
+    {
+        if (buffer.Length < length)
+            buffer = GC.AllocateUninitializedArray<T>(length);
     }
 
     private void WriteVector(string name)
@@ -189,7 +198,6 @@ internal sealed class QuantizedModelWriter : IDisposable
     {
         var values = new float[_checkpoint.Tensors[name].Count];
         _weights!.Read(name, values);
-        CheckFinite(name, values, 0, 1);
         Done(values.Length);
         return values;
     }
@@ -237,12 +245,5 @@ internal sealed class QuantizedModelWriter : IDisposable
     {
         _doneElements += elements;
         _progress?.Report(Math.Min(1, _doneElements / _totalElements));
-    }
-
-    private static void CheckFinite(string name, ReadOnlySpan<float> values, int firstRow, int columns)
-    {
-        int bad = values.IndexOfAnyExceptInRange(float.MinValue, float.MaxValue);
-        if (bad >= 0)
-            throw BlockQuantizer.NotFinite(name, values[bad], firstRow + (bad / columns), bad % columns);
     }
 }

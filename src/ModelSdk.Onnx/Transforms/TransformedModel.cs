@@ -56,24 +56,30 @@ public sealed class TransformedModel
             return ReadEmbedding();
         if (name.EndsWith("norm.weight", StringComparison.Ordinal))
             return ReadNorm(name);
-        bool bias = name.EndsWith(".bias", StringComparison.Ordinal);
-        string module = name[..name.LastIndexOf('.')];
-        (AxisMap? input, AxisMap? output) = Maps(module);
-        double[] values = _read(module == "lm_head" && _original.TiedEmbeddings ? Qwen2Tensors.Embedding : name);
-        if (!bias && input is not null)
-            MatrixMapping.Rows(values, input.Inverse.Transposed);
-        if (output is null)
+        (AxisMap? rows, AxisMap? columns) = MapsOf(name);
+        double[] values = _read(name == Qwen2Tensors.Head && _original.TiedEmbeddings ? Qwen2Tensors.Embedding : name);
+        if (rows is not null)
+            MatrixMapping.Rows(values, rows);
+        if (columns is null)
             return values;
-        if (bias)
-            output.Apply(values);
+        if (name.EndsWith(".bias", StringComparison.Ordinal))
+            columns.Apply(values);
         else
-            MatrixMapping.Columns(values, output);
+            MatrixMapping.Columns(values, columns);
         return values;
     }
 
     /// <summary>A transformed tensor, rounded to singles.</summary>
     /// <param name="name">Hugging Face name.</param>
     public float[] ReadSingles(string name) => Array.ConvertAll(Read(name), v => (float)v);
+
+    /// <summary>What is done to a linear's weight or bias: every row w becomes Rows w, then every column Columns c; null is the identity.</summary>
+    /// <param name="name">Hugging Face name of the tensor.</param>
+    internal (AxisMap? Rows, AxisMap? Columns) MapsOf(string name)
+    {
+        (AxisMap? input, AxisMap? output) = Maps(name[..name.LastIndexOf('.')]);
+        return (name.EndsWith(".bias", StringComparison.Ordinal) ? null : input?.Inverse.Transposed, output);
+    }
 
     /// <summary>Moves an adapter of the original base onto the transformed one: A T_in^-1, T_out B.</summary>
     /// <param name="adapter">Trained on the original.</param>

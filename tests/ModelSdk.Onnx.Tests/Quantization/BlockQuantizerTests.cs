@@ -1,3 +1,4 @@
+using System.Runtime.Intrinsics;
 using ModelSdk.Manifest;
 using ModelSdk.Onnx.Quantization;
 using ModelSdk.Onnx.Tests.Support;
@@ -74,6 +75,24 @@ public sealed class BlockQuantizerTests
         }
 
         Assert.InRange(after / before, 0, bits switch { 2 => 0.9, 4 => 0.93, _ => 0.999 });
+    }
+
+    [Theory]
+    [InlineData(2, false)]
+    [InlineData(4, true)]
+    [InlineData(8, true)]
+    public void Both_vector_widths_sum_to_the_same_bits(int bits, bool weighted)
+    {
+        float[] weights = Weights(16, 128);
+        float[] importance = weighted ? [.. Weights(1, 128).Select(Math.Abs)] : [];
+        for (int start = 0; start < weights.Length; start += 128)
+        {
+            ReadOnlySpan<float> block = weights.AsSpan(start, 128);
+            float inverse = (1 << (bits - 1)) / block[3], trial = 1 / inverse;
+            (Vector512<float> rr, Vector512<float> rq, Vector512<float> qq) = BlockQuantizer.Sums512(block, importance, inverse, trial, bits);
+            Assert.Equal(BlockQuantizer.Sums256(block, importance, inverse, trial, bits), (rr.GetLower(), rq.GetLower(), qq.GetLower()));
+            Assert.Equal(BlockQuantizer.Sums256(block, importance, -inverse, -trial, bits), (rr.GetUpper(), rq.GetUpper(), qq.GetUpper()));
+        }
     }
 
     [Fact]

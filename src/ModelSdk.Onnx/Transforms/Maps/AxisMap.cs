@@ -19,6 +19,13 @@ internal abstract class AxisMap
     /// <param name="x">[Size].</param>
     public abstract void Apply(Span<double> x);
 
+    /// <summary>
+    /// Where an element of T x comes from, when it is one element of x times a factor. Null when it is made of several elements: then a matrix
+    /// cannot be mapped row by row.
+    /// </summary>
+    /// <param name="index">Of the element of T x.</param>
+    public virtual (int Source, double Factor)? Element(int index) => null;
+
     /// <summary>One map after the other; null is the identity.</summary>
     public static AxisMap? Sequence(AxisMap? first, AxisMap? second)
         => first is null ? second : second is null ? first : new SequenceMap(first, second);

@@ -30,5 +30,7 @@ internal sealed class DiagonalMap : AxisMap
             x[i] *= _factors[i];
     }
 
+    public override (int Source, double Factor)? Element(int index) => (index, _factors[index]);
+
     private static double[] Inverses(double[] factors) => [.. factors.Select(f => f == 0 ? 0 : 1 / f)];
 }

@@ -1,3 +1,5 @@
+using System.Buffers;
+
 namespace ModelSdk.Onnx.Transforms.Maps;
 
 /// <summary>Reorders: element i of the result is element order[i] of the vector.</summary>
@@ -20,8 +22,12 @@ internal sealed class PermutationMap(int[] order) : AxisMap
 
     public override void Apply(Span<double> x)
     {
-        double[] old = x.ToArray();
+        double[] old = ArrayPool<double>.Shared.Rent(x.Length);
+        x.CopyTo(old);
         for (int i = 0; i < x.Length; i++)
             x[i] = old[order[i]];
+        ArrayPool<double>.Shared.Return(old);
     }
+
+    public override (int Source, double Factor)? Element(int index) => (order[index], 1);
 }

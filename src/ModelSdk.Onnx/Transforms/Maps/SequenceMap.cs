@@ -14,4 +14,7 @@ internal sealed class SequenceMap(AxisMap first, AxisMap second) : AxisMap
         first.Apply(x);
         second.Apply(x);
     }
+
+    public override (int Source, double Factor)? Element(int index)
+        => second.Element(index) is (int middle, double after) && first.Element(middle) is (int source, double before) ? (source, before * after) : null;
 }
