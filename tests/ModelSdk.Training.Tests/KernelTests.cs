@@ -99,4 +99,49 @@ public sealed class KernelTests
         double Dot(float[] x, float[] y) => x.Zip(y, (p, q) => (double)p * q).Sum();
         return Dot(a, b) / Math.Sqrt(Dot(a, a) * Dot(b, b));
     }
+
+    [Theory]
+    [InlineData(48)]
+    [InlineData(333)]
+    [InlineData(5)]
+    public void Sums_of_squares_are_those_of_a_plain_loop_on_any_number_of_threads(int columns)
+    {
+        Assert.SkipUnless(KernelSupport.IsAvailable, "Kernels need AVX-512.");
+        using var scope = NewDisposeScope();
+        foreach (var type in (ScalarType[])[ScalarType.Float32, ScalarType.BFloat16])
+        {
+            var x = randn([50, columns]).to_type(type);
+            var values = Transformer.Values(x);
+            var threads = get_num_threads();
+            List<double[]> found = [];
+            foreach (var count in (int[])[1, 2, 3])
+            {
+                set_num_threads(count);
+                var squares = new double[columns];
+                Squares(x, squares);
+                found.Add([.. squares, type == ScalarType.BFloat16 ? MomentKernel.Energy<Bf16>(x) : MomentKernel.Energy<Fp32>(x)]);
+            }
+
+            set_num_threads(threads);
+            Assert.All(found, f => Assert.Equal(found[0], f));
+            for (var c = 0; c < columns; c++)
+            {
+                Assert.Equal(Enumerable.Range(0, 50).Sum(row => Math.Pow(values[(row * columns) + c], 2)), found[0][c], 1e-4);
+            }
+
+            Assert.Equal(values.Sum(v => (double)v * v), found[0][columns], 1e-2);
+        }
+
+        static void Squares(Tensor x, double[] sums)
+        {
+            if (x.dtype == ScalarType.BFloat16)
+            {
+                MomentKernel.AddColumnSquares<Bf16>(x, sums);
+            }
+            else
+            {
+                MomentKernel.AddColumnSquares<Fp32>(x, sums);
+            }
+        }
+    }
 }

@@ -15,6 +15,9 @@ internal static class QuantizeStage
 {
     private const int Version = 2;
 
+    // Of what only qualities other than fast run through.
+    private const int CalibrationVersion = 2;
+
     public static StageKey Key(CompileInputs inputs)
     {
         QuantizationSettings options = Effective(inputs.Manifest.Quantization);
@@ -28,7 +31,7 @@ internal static class QuantizeStage
             .Add("quality", options.Quality.ToString());
         if (options.Calibrates)
         {
-            key.AddText(inputs).Add("context", inputs.Context);
+            key.Add("calibrationVersion", CalibrationVersion).AddText(inputs).Add("context", inputs.Context);
             foreach (InputFile file in inputs.Calibration)
             {
                 key.Add("calibration", file.Sha256);
@@ -53,7 +56,7 @@ internal static class QuantizeStage
             progress("reading calibration texts", 0);
             calibration = CalibrationRecipe.Run(
                 checkpoint.Config,
-                checkpoint.Read,
+                checkpoint.ReadFinite,
                 CalibrationTexts.Read(inputs, resolved),
                 grams: options.Quality == QuantizationQuality.Best,
                 new DirectProgress<double>(share => progress("calibrating", 0.3 * share)),

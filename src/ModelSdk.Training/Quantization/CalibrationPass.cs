@@ -1,12 +1,15 @@
 using ModelSdk.Manifest;
+using ModelSdk.Onnx.Checkpoints;
 using ModelSdk.Onnx.Quantization;
 using ModelSdk.Runtime.Bundles;
+using ModelSdk.Training.Kernels;
 using TorchSharp;
 using static TorchSharp.torch;
+using LayerActivations = ModelSdk.Onnx.Quantization.LayerActivations;
 
 namespace ModelSdk.Training.Quantization;
 
-/// <summary>Reads a run of a weight's elements, row-major.</summary>
+/// <summary>Reads a run of a weight's elements, row-major; from several threads at once.</summary>
 /// <param name="name">Hugging Face name.</param>
 /// <param name="target">Receives the elements; all of it is filled.</param>
 /// <param name="start">Index of the first element in the flattened tensor.</param>
@@ -21,16 +24,13 @@ public sealed class CalibrationPass : IDisposable
     /// <summary>Tokens that go through a layer at a time; bounds the activations of the feed-forward part.</summary>
     private const int BatchTokens = 2048;
 
-    /// <summary>Weights that are converted at a time.</summary>
-    private const int ChunkElements = 4 << 20;
-
     private readonly TransformerConfig _config;
-    private readonly WeightReader _read;
     private readonly ScalarType _type;
     private readonly RotaryTable _rotary;
     private readonly int[] _lengths;
     private readonly CancellationToken _cancellationToken;
     private readonly Tensor _stream;
+    private readonly CalibrationWeights _weights;
     private int _layer;
 
     /// <summary>Embeds the texts.</summary>
@@ -45,7 +45,7 @@ public sealed class CalibrationPass : IDisposable
         if (texts.Count == 0 || texts.Any(t => t.Length == 0))
             throw new ArgumentException("A calibration needs texts, each of at least one token.", nameof(texts));
         TorchLibrary.EnsureLoaded();
-        (_config, _read, _cancellationToken) = (config, read, cancellationToken);
+        (_config, _cancellationToken) = (config, cancellationToken);
         _type = (compute ?? ComputeOptions.Fastest).Type;
         _lengths = [.. texts.Select(t => t.Length)];
         _rotary = new RotaryTable(config, _lengths.Max(), _type, CPU);
@@ -53,9 +53,10 @@ public sealed class CalibrationPass : IDisposable
         int[] ids = [.. texts.SelectMany(t => t)];
         var rows = new float[ids.Length * config.HiddenSize];
         for (int i = 0; i < ids.Length; i++)
-            read("model.embed_tokens.weight", rows.AsSpan(i * config.HiddenSize, config.HiddenSize), (long)ids[i] * config.HiddenSize);
+            read(Qwen2Tensors.Embedding, rows.AsSpan(i * config.HiddenSize, config.HiddenSize), (long)ids[i] * config.HiddenSize);
         // The stream stays in fp32 whatever the type of products.
         _stream = tensor(rows, [ids.Length, config.HiddenSize]).clone().DetachFromDisposeScope();
+        _weights = new CalibrationWeights(config, read, _type);
     }
 
     /// <summary>Layers that were run.</summary>
@@ -70,12 +71,7 @@ public sealed class CalibrationPass : IDisposable
         using var scope = NewDisposeScope();
         string prefix = $"model.layers.{_layer}.";
         int d = _config.HiddenSize, f = _config.IntermediateSize, q = _config.QuerySize, kv = _config.KeyValueSize;
-        Tensor attentionNorm = Load(prefix, ["input_layernorm.weight"], [d]), feedNorm = Load(prefix, ["post_attention_layernorm.weight"], [d]);
-        Tensor qkv = Load(prefix, ["self_attn.q_proj.weight", "self_attn.k_proj.weight", "self_attn.v_proj.weight"], [q, kv, kv], d);
-        Tensor bias = Load(prefix, ["self_attn.q_proj.bias", "self_attn.k_proj.bias", "self_attn.v_proj.bias"], [q, kv, kv]);
-        Tensor output = Load(prefix, ["self_attn.o_proj.weight"], [d], q);
-        Tensor gateUp = Load(prefix, ["mlp.gate_proj.weight", "mlp.up_proj.weight"], [f, f], d);
-        Tensor down = Load(prefix, ["mlp.down_proj.weight"], [d], f);
+        _weights.Load(_layer);
         Tensor queryScale = torch.ones([q + (2 * kv)], dtype: _type);
         queryScale.narrow(0, 0, q).fill_(1 / Math.Sqrt(_config.HeadSize));
         Observed intoQkv = new(d, grams), intoOutput = new(q, grams), intoGateUp = new(d, grams), intoDown = new(f, grams);
@@ -86,10 +82,10 @@ public sealed class CalibrationPass : IDisposable
             _cancellationToken.ThrowIfCancellationRequested();
             using var step = NewDisposeScope();
             Tensor x = _stream.narrow(0, first, count);                                          // [N, D] fp32
-            Tensor h = Normalize(x, attentionNorm);
-            Tensor mixedInputs = nn.functional.linear(h, qkv);                                   // [N, (H + 2 KVH) h]
+            Tensor h = Normalize(x, _weights.AttentionNorm);
+            Tensor mixedInputs = nn.functional.linear(h, _weights.Qkv);                          // [N, (H + 2 KVH) h]
             intoQkv.Add(h, mixedInputs);
-            mixedInputs = (mixedInputs + bias) * queryScale;
+            mixedInputs = (mixedInputs + _weights.Bias) * queryScale;
             var mixed = new List<Tensor>(texts);
             int at = 0;
             for (int t = firstText; t < firstText + texts; t++)
@@ -99,18 +95,18 @@ public sealed class CalibrationPass : IDisposable
             }
 
             Tensor attended = torch.cat(mixed, 0);                                               // [N, H h]
-            Tensor change = nn.functional.linear(attended, output);
+            Tensor change = nn.functional.linear(attended, _weights.Output);
             intoOutput.Add(attended, change);
             x.add_(change);
             attentionAdds += Energy(change);
             afterAttention += Energy(x);
 
-            h = Normalize(x, feedNorm);
-            Tensor both = nn.functional.linear(h, gateUp);                                       // [N, 2 F]
+            h = Normalize(x, _weights.FeedNorm);
+            Tensor both = nn.functional.linear(h, _weights.GateUp);                              // [N, 2 F]
             intoGateUp.Add(h, both);
-            Tensor[] parts = both.chunk(2, -1);
-            Tensor product = nn.functional.silu(parts[0]) * parts[1];                            // [N, F]
-            change = nn.functional.linear(product, down);
+            Tensor product = Gated(both);                                                        // [N, F]
+            both.Dispose();
+            change = nn.functional.linear(product, _weights.Down);
             intoDown.Add(product, change);
             x.add_(change);
             feedAdds += Energy(change);
@@ -132,6 +128,7 @@ public sealed class CalibrationPass : IDisposable
     public void Dispose()
     {
         _stream.Dispose();
+        _weights.Dispose();
         _rotary.Dispose();
     }
 
@@ -166,48 +163,49 @@ public sealed class CalibrationPass : IDisposable
         AttentionMask.Causal(length, _config.Heads / _config.KeyValueHeads, _type, CPU),
         null).squeeze(0);
 
-    /// <summary>Weights below each other in the type of products, read in runs.</summary>
-    private Tensor Load(string prefix, string[] names, int[] rows, int columns = 1)
+    /// <summary>silu(gate) * up: [N, 2 F] -> [N, F].</summary>
+    private static Tensor Gated(Tensor both)
     {
-        Tensor all = torch.empty([rows.Sum(), columns], dtype: _type);
-        var buffer = new float[Math.Min(ChunkElements / columns, rows.Max()) * columns];
-        int at = 0;
-        for (int i = 0; i < names.Length; i++)
+        if (!KernelSupport.IsAvailable)
         {
-            for (int row = 0; row < rows[i]; row += buffer.Length / columns)
-            {
-                using var scope = NewDisposeScope();
-                int count = Math.Min(buffer.Length / columns, rows[i] - row);
-                _read(prefix + names[i], buffer.AsSpan(0, count * columns), (long)row * columns);
-                all.narrow(0, at + row, count).copy_(tensor(buffer.AsSpan(0, count * columns).ToArray(), [count, columns]));
-            }
-
-            at += rows[i];
+            Tensor[] parts = both.chunk(2, -1);
+            return nn.functional.silu(parts[0]) * parts[1];
         }
 
-        return columns == 1 ? all.view(-1) : all;
+        Tensor product = torch.empty([both.shape[0], both.shape[1] / 2], dtype: both.dtype);
+        if (both.dtype == ScalarType.BFloat16)
+            SwiGluKernel.Forward<Bf16>(both, product);
+        else
+            SwiGluKernel.Forward<Fp32>(both, product);
+        return product;
     }
 
-    private static double Energy(Tensor x) => x.to_type(ScalarType.Float32).square().sum(ScalarType.Float64).item<double>();
+    private static double Energy(Tensor x) => !KernelSupport.IsAvailable
+        ? x.to_type(ScalarType.Float32).square().sum(ScalarType.Float64).item<double>()
+        : x.dtype == ScalarType.BFloat16 ? MomentKernel.Energy<Bf16>(x) : MomentKernel.Energy<Fp32>(x);
 
     /// <summary>Sums over what flows into one linear.</summary>
     private sealed class Observed(int columns, bool gram)
     {
-        private readonly Tensor _squares = torch.zeros([columns], dtype: ScalarType.Float64);
+        private readonly double[] _squares = new double[columns];
         private readonly Tensor? _gram = gram ? torch.zeros([columns, columns], dtype: ScalarType.Float32) : null;
         private double _energy;
 
         public void Add(Tensor input, Tensor output)
         {
-            Tensor wide = input.to_type(ScalarType.Float32);
-            _squares.add_(wide.square().sum([0L], type: ScalarType.Float64));
-            _gram?.addmm_(wide.t(), wide, 1, 1);
+            AddSquares(input);
+            if (_gram is not null)
+            {
+                Tensor wide = input.to_type(ScalarType.Float32);
+                _gram.addmm_(wide.t(), wide, 1, 1);
+            }
+
             _energy += Energy(output);
         }
 
         public LinearActivations Finish(string name, int tokens, double share)
         {
-            float[] squares = Transformer.Values(_squares / tokens);
+            float[] squares = [.. _squares.Select(s => (float)(s / tokens))];
             int bad = squares.AsSpan().IndexOfAnyExceptInRange(0, float.MaxValue);
             if (bad >= 0 || !double.IsFinite(_energy) || !double.IsFinite(share))
             {
@@ -217,6 +215,24 @@ public sealed class CalibrationPass : IDisposable
             }
 
             return new LinearActivations(squares, _energy / tokens, share);
+        }
+
+        private void AddSquares(Tensor input)
+        {
+            if (KernelSupport.IsAvailable && input.dtype == ScalarType.BFloat16)
+            {
+                MomentKernel.AddColumnSquares<Bf16>(input, _squares);
+            }
+            else if (KernelSupport.IsAvailable)
+            {
+                MomentKernel.AddColumnSquares<Fp32>(input, _squares);
+            }
+            else
+            {
+                ReadOnlySpan<double> sums = input.to_type(ScalarType.Float32).square().sum([0L], type: ScalarType.Float64).data<double>().ToArray();
+                for (int i = 0; i < columns; i++)
+                    _squares[i] += sums[i];
+            }
         }
 
         public float[] Gram() => Transformer.Values(_gram!);
