@@ -68,7 +68,7 @@ internal sealed class LoadedBundle : IDisposable
             }),
             CancellationToken.None);
         SessionSet? sessions = null;
-        Exception? failure = Try(() => sessions = SessionSet.Load(bundleFolder, bundle, threads));
+        Exception? failure = Try(() => sessions = SessionSet.Load(bundleFolder, bundle, threads, options.ReadWeightsInPlace));
 
         // A damaged file explains what else failed, so its error goes first.
         failure = digests.GetAwaiter().GetResult() ?? text.GetAwaiter().GetResult() ?? failure;

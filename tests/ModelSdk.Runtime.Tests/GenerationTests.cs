@@ -53,6 +53,20 @@ public class GenerationTests(RandomBundle bundle) : IClassFixture<RandomBundle>
     }
 
     [Fact]
+    public async Task Weights_that_are_read_in_place_answer_in_every_mode()
+    {
+        await using ReasoningModel model = await ReasoningModel.LoadAsync(bundle.Folder, new ReasoningModelOptions { Threads = 2, ReadWeightsInPlace = true }, Cancel);
+        foreach (string mode in model.Bundle.Modes)
+        {
+            ReasoningRequest request = RandomBundle.Ask("What is 2 + 3?", mode);
+            ReasoningResult plain = await model.AnswerAsync(request with { DraftTokens = 0 }, Cancel);
+
+            Assert.Equal(24, plain.Usage.GeneratedTokens);
+            Assert.Equal(plain.Text, (await model.AnswerAsync(request, Cancel)).Text);
+        }
+    }
+
+    [Fact]
     public async Task A_stream_joins_to_the_result()
     {
         ReasoningRequest request = RandomBundle.Ask("Stream this.", TinyBundle.Adapter, tokens: 60);

@@ -1,6 +1,7 @@
 using Microsoft.ML.OnnxRuntime;
 
 using ModelSdk.Manifest;
+using ModelSdk.Runtime.Kernels;
 
 namespace ModelSdk.Runtime.Sessions;
 
@@ -44,7 +45,8 @@ internal sealed class GraphSession : IDisposable
     /// <param name="weights">Base weights that stand in for the graph's initializers of the same names.</param>
     /// <param name="prepacked">Kernel-specific forms of the base weights, shared by all sessions.</param>
     /// <param name="threads">Threads of one pass.</param>
-    public static GraphSession Load(string mode, int index, string path, WeightMap weights, PrePackedWeightsContainer prepacked, int threads)
+    /// <param name="inPlace">Whether <see cref="MatMulNBitsOperator"/> computes products.</param>
+    public static GraphSession Load(string mode, int index, string path, WeightMap weights, PrePackedWeightsContainer prepacked, int threads, bool inPlace = false)
     {
         using SessionOptions options = new()
         {
@@ -57,6 +59,8 @@ internal sealed class GraphSession : IDisposable
         options.AddSessionConfigEntry("session.prepack.enable_parallel", "1");
         // Threads spin within a pass and stop between passes, so that an idle model takes no processor time.
         options.AddSessionConfigEntry("session.force_spinning_stop", "1");
+        if (inPlace)
+            MatMulNBitsOperator.AddTo(options, threads);
         foreach ((string name, OrtValue value) in weights.Tensors)
             options.AddInitializer(name, value);
         try

@@ -18,7 +18,7 @@ internal sealed class SessionSet : IDisposable
     private readonly Lazy<GraphSession>? _prefill;
     private readonly Lazy<GraphSession>? _encoder;
 
-    private SessionSet(string bundleFolder, BundleManifest manifest, int threads)
+    private SessionSet(string bundleFolder, BundleManifest manifest, int threads, bool inPlace)
     {
         _weights = WeightMap.Open(bundleFolder, manifest);
         _modes = [.. manifest.Modes];
@@ -28,19 +28,19 @@ internal sealed class SessionSet : IDisposable
         {
             int index = i;
             string path = Path.Combine(bundleFolder, i == 0 ? manifest.BaseGraph : manifest.Adapters[i - 1].Graph);
-            _sessions[i] = new(() => GraphSession.Load(_modes[index], index, path, _weights, _prepacked, threads));
+            _sessions[i] = new(() => GraphSession.Load(_modes[index], index, path, _weights, _prepacked, threads, inPlace));
             if (i > 0 && manifest.Adapters[i - 1].Verifier is { } verifier)
             {
                 string verifierPath = Path.Combine(bundleFolder, verifier.Graph);
-                _verifiers[i] = new(() => GraphSession.Load(_modes[index], index, verifierPath, _weights, _prepacked, threads));
+                _verifiers[i] = new(() => GraphSession.Load(_modes[index], index, verifierPath, _weights, _prepacked, threads, inPlace));
             }
         }
 
         // They encode prompts as the base does, so what they have run counts as run by the base.
         if (manifest.Switcher is { } switcher)
-            _prefill = new(() => GraphSession.Load(_modes[0], 0, Path.Combine(bundleFolder, switcher.Graph), _weights, _prepacked, threads));
+            _prefill = new(() => GraphSession.Load(_modes[0], 0, Path.Combine(bundleFolder, switcher.Graph), _weights, _prepacked, threads, inPlace));
         if (manifest.EncoderGraph is { } encoder)
-            _encoder = new(() => GraphSession.Load(_modes[0], 0, Path.Combine(bundleFolder, encoder), _weights, _prepacked, threads));
+            _encoder = new(() => GraphSession.Load(_modes[0], 0, Path.Combine(bundleFolder, encoder), _weights, _prepacked, threads, inPlace));
     }
 
     /// <summary>Mode names by index; 0 is the base.</summary>
@@ -58,9 +58,13 @@ internal sealed class SessionSet : IDisposable
     public GraphSession? Verifier(int mode) => _verifiers[mode]?.Value;
 
     /// <summary>Maps the weights and loads side by side the graphs that encode prompts and answer in the default mode.</summary>
-    public static SessionSet Load(string bundleFolder, BundleManifest manifest, int threads)
+    /// <param name="bundleFolder">The bundle.</param>
+    /// <param name="manifest">Its manifest.</param>
+    /// <param name="threads">Threads of one pass.</param>
+    /// <param name="inPlace">See <see cref="ReasoningModelOptions.ReadWeightsInPlace"/>.</param>
+    public static SessionSet Load(string bundleFolder, BundleManifest manifest, int threads, bool inPlace = false)
     {
-        SessionSet set = new(bundleFolder, manifest, threads);
+        SessionSet set = new(bundleFolder, manifest, threads, inPlace);
         try
         {
             // In mode "auto" the switcher's graph encodes, and the base is what may answer.
