@@ -26,22 +26,20 @@ internal static unsafe class MatMulNBitsOperator
     {
         if (!IsSupported)
             return;
-        // ONNX Runtime keeps the pointer as long as the session lives; one for each number of threads is never released.
-        void* operation = Definition(threads);
-        fixed (byte* domain = "com.microsoft\0"u8)
-            OrtFunctions.Register(options.DangerousGetHandle(), domain, operation);
+        OrtFunctions.AddDomain(options.DangerousGetHandle(), Domain(threads));
         GC.KeepAlive(options);
     }
 
-    private static readonly Dictionary<int, nint> Definitions = [];
+    /// <summary>By number of threads. Sessions use them as long as they live, so they are never released.</summary>
+    private static readonly Dictionary<int, nint> Domains = [];
 
-    /// <summary>OrtCustomOp: its version, callbacks in the order of the header, and behind them the number of threads.</summary>
-    private static void* Definition(int threads)
+    private static void* Domain(int threads)
     {
-        lock (Definitions)
+        lock (Domains)
         {
-            if (Definitions.TryGetValue(threads, out nint known))
+            if (Domains.TryGetValue(threads, out nint known))
                 return (void*)known;
+            // OrtCustomOp: its version, callbacks in the order of the header, and behind them the number of threads.
             void** operation = (void**)NativeMemory.AllocZeroed(32, (nuint)sizeof(void*));
             *(uint*)operation = OrtFunctions.Version;
             operation[2] = (delegate* unmanaged[Cdecl]<void*, byte*>)&Name;
@@ -63,8 +61,9 @@ internal static unsafe class MatMulNBitsOperator
             operation[20] = (delegate* unmanaged[Cdecl]<void*, int>)&One;               // first and last version of the operator
             operation[21] = (delegate* unmanaged[Cdecl]<void*, int>)&Last;
             operation[31] = (void*)threads;
-            Definitions.Add(threads, (nint)operation);
-            return operation;
+            void* domain = OrtFunctions.CreateDomain("com.microsoft\0"u8, operation);
+            Domains.Add(threads, (nint)domain);
+            return domain;
         }
     }
 

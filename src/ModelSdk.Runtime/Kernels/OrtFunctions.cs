@@ -13,18 +13,25 @@ internal static unsafe partial class OrtFunctions
 
     private static readonly void** Functions = Load();
 
-    /// <summary>Adds an operator to sessions that are created with the options.</summary>
-    /// <param name="options">OrtSessionOptions*.</param>
-    /// <param name="domain">The operator's domain; a zero-terminated name that stays where it is.</param>
-    /// <param name="operation">OrtCustomOp*; must outlive the process's sessions.</param>
+    /// <summary>Creates a domain with one operator.</summary>
+    /// <param name="name">The domain's name.</param>
+    /// <param name="operation">OrtCustomOp*; must outlive the sessions that use it.</param>
+    /// <returns>OrtCustomOpDomain*, which must outlive them as well.</returns>
     /// <exception cref="InvalidOperationException">ONNX Runtime refuses it.</exception>
-    public static void Register(nint options, byte* domain, void* operation)
+    public static void* CreateDomain(ReadOnlySpan<byte> name, void* operation)
     {
-        void* created;
-        ThrowIfFailed(((delegate* unmanaged[Cdecl]<byte*, void**, void*>)Functions[26])(domain, &created));
-        ThrowIfFailed(((delegate* unmanaged[Cdecl]<void*, void*, void*>)Functions[27])(created, operation));
-        ThrowIfFailed(((delegate* unmanaged[Cdecl]<nint, void*, void*>)Functions[28])(options, created));
+        void* domain;
+        fixed (byte* text = name)
+            ThrowIfFailed(((delegate* unmanaged[Cdecl]<byte*, void**, void*>)Functions[26])(text, &domain));
+        ThrowIfFailed(((delegate* unmanaged[Cdecl]<void*, void*, void*>)Functions[27])(domain, operation));
+        return domain;
     }
+
+    /// <summary>Adds a domain's operators to the sessions that are created with some options.</summary>
+    /// <param name="options">OrtSessionOptions*.</param>
+    /// <param name="domain">OrtCustomOpDomain*.</param>
+    /// <exception cref="InvalidOperationException">ONNX Runtime refuses it.</exception>
+    public static void AddDomain(nint options, void* domain) => ThrowIfFailed(((delegate* unmanaged[Cdecl]<nint, void*, void*>)Functions[28])(options, domain));
 
     /// <summary>OrtStatus* of a failure, for callbacks that return one.</summary>
     public static void* Failure(string message)
