@@ -45,6 +45,40 @@ public sealed class WideTrainingTests
         TransformerTests.AssertClose([.. gradients.Select(v => (double)v)], recomputed, 1e-6);
     }
 
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public void A_frozen_base_keeps_only_what_computations_read_and_gives_the_bits_of_its_fp32_weights(bool half)
+    {
+        Assert.SkipUnless(!half || ComputeOptions.CpuHasBFloat16, "bf16 products need AVX512-BF16.");
+        var weights = RandomWeights.Of(s_config);
+        var compute = half ? ComputeOptions.BFloat16 : ComputeOptions.Full;
+        using var scope = NewDisposeScope();
+        using var gradients = no_grad();
+        using var whole = Transformer.Load(s_config, n => weights[n], trainable: true, compute);
+        using var frozen = Transformer.Load(s_config, n => weights[n], compute: compute);
+        var batch = new TokenBatch { Ids = [.. RandomWeights.Tokens(s_config, 24, 1).Select(t => (long)t)], Rows = 2, LossWeights = new float[24] };
+
+        Assert.Equal(Transformer.Values(whole.Logits(batch)), Transformer.Values(frozen.Logits(batch)));
+        Assert.All(frozen.Parameters.Where(p => p.Kind != ParameterKind.Vector), p => Assert.Equal(compute.Type, p.Value.dtype));
+        Assert.Contains("trainable: true", Assert.Throws<InvalidOperationException>(() => frozen.Export().ToArray()).Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void A_merged_adapter_on_a_frozen_base_equals_the_low_rank_one()
+    {
+        var weights = RandomWeights.Of(s_config);
+        using var scope = NewDisposeScope();
+        using var gradients = no_grad();
+        using var model = Transformer.Load(s_config, n => weights[n], compute: ComputeOptions.Full);
+        using LoraModule merged = LoraModule.From(model, RandomWeights.Adapter(s_config), merged: true), lowRank = LoraModule.From(model, RandomWeights.Adapter(s_config), merged: false);
+        int[][] rows = [RandomWeights.Tokens(s_config, 6, 2), RandomWeights.Tokens(s_config, 17, 4)];
+        using var cache = new PromptCache(model, [[]], [[0]], 1 << 20);
+        var empty = cache.Prepare(0, [0])[0];
+        float[] Run(LoraModule lora) => Transformer.Values(MaskedForward.Tokens(model, lora.ComputeWeights(), rows, [empty, empty]));
+        TransformerTests.AssertClose([.. Run(lowRank).Select(v => (double)v)], Run(merged), 1e-4);
+    }
+
     [Fact]
     public void Logits_made_in_parts_give_the_loss_of_all()
     {

@@ -54,12 +54,9 @@ internal sealed class LoraModule : IDisposable
                 }
             }
 
-            var folded = parameter.Value;
-            folded = gain is null ? folded : folded * gain;
-            folded = rowScale is null ? folded : folded * rowScale;
             // Scaled here, once: a number that meets a tensor makes a temporary, which may be finalized during the native call.
             var scale = (rowScale is null ? torch.ones(1, device: model.Device) : rowScale) * (alpha / rank);
-            return new FusedLinear(parts, columns, gain, scale.DetachFromDisposeScope(), _merged ? folded.clone().DetachFromDisposeScope() : null);
+            return new FusedLinear(parts, columns, gain, scale.DetachFromDisposeScope(), _merged ? model.Folded(parameter.Value, gain, rowScale).DetachFromDisposeScope() : null);
         }
     }
 

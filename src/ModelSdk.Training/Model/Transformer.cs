@@ -24,6 +24,7 @@ public sealed class Transformer : IDisposable
     private readonly RotaryTable _rotary;
     private readonly CacheRounding[]? _cache;
     private readonly Dictionary<int, Tensor> _causal = [];
+    private readonly bool _condensed;
     private LayerWeights[]? _frozen;
     private Tensor? _frozenHead;
 
@@ -35,17 +36,36 @@ public sealed class Transformer : IDisposable
         Trainable = trainable;
         Device = compute.Device ?? CPU;
         Group = config.Heads / config.KeyValueHeads;
+        _condensed = IsCondensed(config, trainable);
         var parameters = new List<TransformerParameter>();
         Parameters = parameters;
         int d = config.HiddenSize, f = config.IntermediateSize, query = config.QuerySize, kv = config.KeyValueSize;
 
-        Tensor Add(string name, ParameterKind kind, int columns, params (string Name, int Rows)[] parts)
+        // Queries carry the 1/sqrt(h) of the scores: [(H + 2 KVH) h].
+        _rowScale = torch.ones([query + (2 * kv)], device: Device).DetachFromDisposeScope();
+        using (no_grad())
+        using (var rows = _rowScale.narrow(0, 0, query))
+        {
+            rows.fill_(1 / Math.Sqrt(config.HeadSize));
+        }
+
+        Tensor Add(string name, ParameterKind kind, int columns, params (string Name, int Rows)[] parts) => AddFolded(name, kind, columns, null, parts);
+
+        Tensor AddFolded(string name, ParameterKind kind, int columns, Func<Tensor, Tensor>? fold, params (string Name, int Rows)[] parts)
         {
             long[] Shape(int rows) => columns == 0 ? [rows] : [rows, columns];
             using var scope = NewDisposeScope();
             var value = (parts.Length == 1
                 ? create(parts[0].Name, Shape(parts[0].Rows))
-                : torch.cat([.. parts.Select(p => create(p.Name, Shape(p.Rows)))], 0)).to(Device).contiguous().DetachFromDisposeScope();
+                : torch.cat([.. parts.Select(p => create(p.Name, Shape(p.Rows)))], 0)).to(Device).contiguous();
+            if (_condensed)
+            {
+                value = fold is null ? value : fold(value);
+                // Copied also where the type stays: the source may lie in a managed array.
+                value = value.to(kind == ParameterKind.Vector && fold is null ? ScalarType.Float32 : compute.Type, copy: true);
+            }
+
+            value.DetachFromDisposeScope();
             value.requires_grad = trainable;
             parameters.Add(new TransformerParameter(name, value, kind, [.. parts.Select(p => new ParameterPart(p.Name, p.Rows))]));
             return value;
@@ -57,26 +77,18 @@ public sealed class Transformer : IDisposable
         {
             var hf = $"model.layers.{i}.";
             var own = $"layers.{i}.";
-            _layers[i] = new Layer(
-                Add(own + "attention_norm", ParameterKind.Vector, 0, (hf + "input_layernorm.weight", d)),
-                Add(own + "qkv", ParameterKind.Matrix, d, (hf + "self_attn.q_proj.weight", query), (hf + "self_attn.k_proj.weight", kv), (hf + "self_attn.v_proj.weight", kv)),
-                Add(own + "qkv_bias", ParameterKind.Vector, 0, (hf + "self_attn.q_proj.bias", query), (hf + "self_attn.k_proj.bias", kv), (hf + "self_attn.v_proj.bias", kv)),
-                Add(own + "output", ParameterKind.Matrix, query, (hf + "self_attn.o_proj.weight", d)),
-                Add(own + "feed_norm", ParameterKind.Vector, 0, (hf + "post_attention_layernorm.weight", d)),
-                Add(own + "gate_up", ParameterKind.Matrix, d, (hf + "mlp.gate_proj.weight", f), (hf + "mlp.up_proj.weight", f)),
-                Add(own + "down", ParameterKind.Matrix, f, (hf + "mlp.down_proj.weight", d)));
+            var attentionNorm = Add(own + "attention_norm", ParameterKind.Vector, 0, (hf + "input_layernorm.weight", d));
+            var qkv = AddFolded(own + "qkv", ParameterKind.Matrix, d, w => FoldQkv(w, attentionNorm), (hf + "self_attn.q_proj.weight", query), (hf + "self_attn.k_proj.weight", kv), (hf + "self_attn.v_proj.weight", kv));
+            var bias = AddFolded(own + "qkv_bias", ParameterKind.Vector, 0, FoldBias, (hf + "self_attn.q_proj.bias", query), (hf + "self_attn.k_proj.bias", kv), (hf + "self_attn.v_proj.bias", kv));
+            var output = Add(own + "output", ParameterKind.Matrix, query, (hf + "self_attn.o_proj.weight", d));
+            var feedNorm = Add(own + "feed_norm", ParameterKind.Vector, 0, (hf + "post_attention_layernorm.weight", d));
+            var gateUp = AddFolded(own + "gate_up", ParameterKind.Matrix, d, w => FoldGateUp(w, feedNorm), (hf + "mlp.gate_proj.weight", f), (hf + "mlp.up_proj.weight", f));
+            var down = Add(own + "down", ParameterKind.Matrix, f, (hf + "mlp.down_proj.weight", d));
+            _layers[i] = new Layer(attentionNorm, qkv, bias, output, feedNorm, gateUp, down);
         }
 
         _finalNorm = Add("final_norm", ParameterKind.Vector, 0, ("model.norm.weight", d));
         _head = config.TiedEmbeddings ? null : Add("head", ParameterKind.Embedding, d, ("lm_head.weight", config.VocabularySize));
-
-        // Queries carry the 1/sqrt(h) of the scores: [(H + 2 KVH) h].
-        _rowScale = torch.ones([query + (2 * kv)], device: Device).DetachFromDisposeScope();
-        using (no_grad())
-        using (var rows = _rowScale.narrow(0, 0, query))
-        {
-            rows.fill_(1 / Math.Sqrt(config.HeadSize));
-        }
 
         _rotary = new RotaryTable(config, config.MaxPositions, compute.Type, Device);
         _cache = compute.Cache is { } cache ? [.. cache.Layers.Select(l => new CacheRounding(l, cache.Format, config.HeadSize, Device))] : null;
@@ -91,7 +103,10 @@ public sealed class Transformer : IDisposable
     /// <summary>Whether the parameters take gradients.</summary>
     public bool Trainable { get; }
 
-    /// <summary>All fp32 parameters, in a fixed order.</summary>
+    /// <summary>
+    /// All parameters, in a fixed order; fp32. Of a frozen base wider than <see cref="RectanglesUpTo"/> the weights and biases of linears, the
+    /// embedding and the head are kept only as computations read them: in their type, norms and the scale of the queries folded in.
+    /// </summary>
     public IReadOnlyList<TransformerParameter> Parameters { get; }
 
     internal Device Device { get; }
@@ -136,15 +151,27 @@ public sealed class Transformer : IDisposable
     public static Transformer Load(TransformerConfig config, Func<string, float[]> read, bool trainable = false, ComputeOptions? compute = null)
     {
         TorchLibrary.EnsureLoaded();
-        return new Transformer(config, compute ?? ComputeOptions.Fastest, trainable, (name, shape) =>
+        var condensed = IsCondensed(config, trainable);
+        var model = new Transformer(config, compute ?? ComputeOptions.Fastest, trainable, (name, shape) =>
         {
             var values = read(name);
             var expected = shape.Aggregate(1L, (a, b) => a * b);
-            // Cloned into Torch's own memory: over a managed array products round differently wherever the array happens to lie.
-            return values.Length == expected ? tensor(values, shape).clone() : throw new TrainingException(
-                DiagnosticCodes.TrainingSettingInvalid,
-                $"Tensor '{name}' has {values.Length} values, but the config implies {string.Join(" x ", shape)} = {expected}. The weights and config.json do not belong together.");
+            if (values.Length != expected)
+            {
+                throw new TrainingException(
+                    DiagnosticCodes.TrainingSettingInvalid,
+                    $"Tensor '{name}' has {values.Length} values, but the config implies {string.Join(" x ", shape)} = {expected}. The weights and config.json do not belong together.");
+            }
+
+            // Cloned into Torch's own memory: over a managed array products round differently wherever the array happens to lie. A condensed base copies later.
+            return condensed ? from_array(values, ScalarType.Float32).view(shape) : tensor(values, shape).clone();
         });
+        if (condensed)
+        {
+            GC.Collect(GC.MaxGeneration, GCCollectionMode.Aggressive, blocking: true, compacting: true); // gives back the arrays that were read, up to the whole base in fp32
+        }
+
+        return model;
     }
 
     /// <summary>Mean cross entropy of the places that have a loss weight; the LM head runs on those only. Call <c>backward()</c> on it.</summary>
@@ -211,8 +238,14 @@ public sealed class Transformer : IDisposable
     }
 
     /// <summary>Copies of all parameters under their Hugging Face names, ready for a safetensors file.</summary>
+    /// <exception cref="InvalidOperationException">A frozen base wider than <see cref="RectanglesUpTo"/> does not keep them.</exception>
     public IEnumerable<NamedTensor> Export()
     {
+        if (_condensed)
+        {
+            throw new InvalidOperationException($"A frozen base wider than {RectanglesUpTo} keeps its weights only as computations read them. Load it with trainable: true to export it.");
+        }
+
         foreach (var parameter in Parameters)
         {
             var values = Values(parameter.Value);
@@ -239,7 +272,7 @@ public sealed class Transformer : IDisposable
             mask.Dispose();
         }
 
-        foreach (var linear in (_frozen ?? []).SelectMany(l => (LinearWeights[])[l.Qkv, l.Output, l.GateUp, l.Down]))
+        foreach (var linear in (_condensed ? [] : _frozen ?? []).SelectMany(l => (LinearWeights[])[l.Qkv, l.Output, l.GateUp, l.Down]))
         {
             linear.Weight.Dispose();
             linear.Bias?.Dispose();
@@ -415,10 +448,10 @@ public sealed class Transformer : IDisposable
     }
 
     /// <summary>Weights in the computation's type with norms and the scale of the queries folded in; differentiable where the parameters are.</summary>
-    internal LayerWeights[] ComputeWeights() => [.. _layers.Select((l, i) => new LayerWeights(
-        new LinearWeights((l.Qkv * l.AttentionNorm * _rowScale.unsqueeze(1)).to_type(Compute.Type), (l.QkvBias * _rowScale).to_type(Compute.Type)),
+    internal LayerWeights[] ComputeWeights() => _condensed ? FrozenWeights() : [.. _layers.Select((l, i) => new LayerWeights(
+        new LinearWeights(FoldQkv(l.Qkv, l.AttentionNorm).to_type(Compute.Type), FoldBias(l.QkvBias).to_type(Compute.Type)),
         new LinearWeights(l.Output.to_type(Compute.Type)),
-        new LinearWeights((l.GateUp * l.FeedNorm).to_type(Compute.Type)),
+        new LinearWeights(FoldGateUp(l.GateUp, l.FeedNorm).to_type(Compute.Type)),
         new LinearWeights(l.Down.to_type(Compute.Type)),
         _cache?[i]))];
 
@@ -428,6 +461,12 @@ public sealed class Transformer : IDisposable
         if (Trainable)
         {
             throw new InvalidOperationException("The weights of a trainable model change; load it with trainable: false to use it as a base.");
+        }
+
+        if (_condensed)
+        {
+            return _frozen ??= [.. _layers.Select((l, i) => new LayerWeights(
+                new LinearWeights(l.Qkv, l.QkvBias), new LinearWeights(l.Output), new LinearWeights(l.GateUp), new LinearWeights(l.Down), _cache?[i]))];
         }
 
         if (_frozen is null)
@@ -440,6 +479,30 @@ public sealed class Transformer : IDisposable
 
         return _frozen;
     }
+
+    /// <summary>An fp32 weight that a merged adapter starts from, with what belongs to it folded in.</summary>
+    /// <param name="weight">A parameter.</param>
+    /// <param name="gain">Gain of the norm before it [in], or null.</param>
+    /// <param name="rowScale">Scale of the queries [out, 1], or null.</param>
+    internal Tensor Folded(Tensor weight, Tensor? gain, Tensor? rowScale)
+    {
+        if (_condensed)
+        {
+            return weight.to_type(ScalarType.Float32).alias();
+        }
+
+        var folded = gain is null ? weight : weight * gain;
+        return (rowScale is null ? folded : folded * rowScale).clone();
+    }
+
+    /// <summary>Whether only what computations read is kept. Small bases keep fp32, which merged adapters start from.</summary>
+    private static bool IsCondensed(TransformerConfig config, bool trainable) => !trainable && config.HiddenSize > RectanglesUpTo;
+
+    private Tensor FoldQkv(Tensor weight, Tensor norm) => weight * norm * _rowScale.unsqueeze(1);
+
+    private Tensor FoldBias(Tensor bias) => bias * _rowScale;
+
+    private static Tensor FoldGateUp(Tensor weight, Tensor norm) => weight * norm;
 
     /// <summary>[1, G*T, T], kept for the next batch of this length.</summary>
     internal Tensor CausalMask(int length)
@@ -463,6 +526,6 @@ public sealed class Transformer : IDisposable
         }
     }
 
-    /// <summary>fp32 parameters of one layer.</summary>
+    /// <summary>Parameters of one layer.</summary>
     internal sealed record Layer(Tensor AttentionNorm, Tensor Qkv, Tensor QkvBias, Tensor Output, Tensor FeedNorm, Tensor GateUp, Tensor Down);
 }

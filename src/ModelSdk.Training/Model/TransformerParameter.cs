@@ -15,9 +15,9 @@ public enum ParameterKind
     Vector,
 }
 
-/// <summary>One fp32 master tensor; fused linears hold several Hugging Face tensors, one below the other.</summary>
+/// <summary>One tensor of a model; fused linears hold several Hugging Face tensors, one below the other.</summary>
 /// <param name="Name">Name inside this library, such as "layers.0.qkv".</param>
-/// <param name="Value">The tensor, fp32; <c>grad</c> holds its gradient after a backward pass.</param>
+/// <param name="Value">The tensor, fp32 (see <see cref="Transformer.Parameters"/> for wide frozen bases); <c>grad</c> holds its gradient after a backward pass.</param>
 /// <param name="Kind">What it is for.</param>
 /// <param name="Parts">Hugging Face names with their rows, in order; their rows add up to those of <paramref name="Value"/>.</param>
 public sealed record TransformerParameter(string Name, torch.Tensor Value, ParameterKind Kind, IReadOnlyList<ParameterPart> Parts);
