@@ -41,8 +41,8 @@ internal sealed class PeftConfig
         _stabilized = Find("use_rslora") is { } stabilized && Flag(stabilized, "use_rslora");
         _ranks = Patterns("rank_pattern");
         _alphas = Patterns("alpha_pattern");
-        Dropout = Find("lora_dropout") is { ValueKind: JsonValueKind.Number } dropout ? dropout.GetDouble() : 0;
-        BaseModel = Find("base_model_name_or_path") is { ValueKind: JsonValueKind.String } name ? name.GetString() : null;
+        Dropout = Find("lora_dropout") is { } dropout ? Share(dropout, "lora_dropout") : 0;
+        BaseModel = Find("base_model_name_or_path") is { } name ? Text(name, "base_model_name_or_path") : null;
         InvocationTokens = Find("alora_invocation_tokens") is { } tokens ? Integers(tokens, "alora_invocation_tokens") : [];
         try
         {
@@ -165,6 +165,12 @@ internal sealed class PeftConfig
 
     private double Positive(JsonElement value, string key)
         => value.ValueKind == JsonValueKind.Number && value.GetDouble() is > 0 and < double.PositiveInfinity and var number ? number : throw Invalid($"\"{key}\" must be a positive number.");
+
+    private double Share(JsonElement value, string key)
+        => value.ValueKind == JsonValueKind.Number && value.GetDouble() is >= 0 and <= 1 and var number ? number : throw Invalid($"\"{key}\" must be a number from 0 to 1.");
+
+    private string Text(JsonElement value, string key)
+        => value.ValueKind == JsonValueKind.String ? value.GetString()! : throw Invalid($"\"{key}\" must be a text.");
 
     private bool Flag(JsonElement value, string key) => value.ValueKind switch
     {

@@ -192,6 +192,9 @@ public sealed class LoraAdapterTests : IDisposable
     [InlineData("lora_alpha", "\"much\"", "lora_alpha")]
     [InlineData("alora_invocation_tokens", "[1.5]", "alora_invocation_tokens")]
     [InlineData("use_rslora", "1", "use_rslora")]
+    [InlineData("lora_dropout", "\"0.1\"", "lora_dropout")]
+    [InlineData("lora_dropout", "1.5", "lora_dropout")]
+    [InlineData("base_model_name_or_path", "7", "base_model_name_or_path")]
     public void A_value_that_cannot_be_read_is_refused_by_its_key(string key, string value, string text)
     {
         TinyModel.Adapter(TinyModel.Config(), 4, 8).Save(folder["adapter"]);

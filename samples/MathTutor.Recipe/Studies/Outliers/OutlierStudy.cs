@@ -159,7 +159,8 @@ internal sealed class OutlierStudy : IDisposable
         using var decoder = new TorchDecoder(model, adapter);
         int[][] prompts = [.. test.Select(e => _tokenizer.Encode(_template.Render([e.Turns[0]], addGenerationPrompt: false)))];
         IReadOnlyList<DecodedSequence> decoded = decoder.Decode(prompts, _train.GenerationPrompt, [_tokenizer.TokenId("<|im_end|>")!.Value], maxTokens);
-        return test.Zip(decoded).Average(p => _tokenizer.Decode(p.Second.Tokens).Split("</think>")[^1].Trim() == p.First.Answer ? 1.0 : 0.0);
+        // An answer that the limit cut is wrong, whatever its text says so far.
+        return test.Zip(decoded).Average(p => p.Second.Ended && _tokenizer.Decode(p.Second.Tokens).Split("</think>")[^1].Trim() == p.First.Answer ? 1.0 : 0.0);
     }
 
     /// <summary>Texts as the base was trained on, of problems that are in no file.</summary>
