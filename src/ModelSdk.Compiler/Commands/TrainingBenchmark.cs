@@ -45,14 +45,20 @@ internal sealed record TrainingBenchmark(TrainingBenchmarkSubject Subject, int S
     /// <exception cref="CompilerException">MDL2040: the examples do not fit the positions of the base.</exception>
     public JsonObject Run(CompilerLog log, CancellationToken cancellationToken)
     {
-        using Checkpoint checkpoint = Checkpoint.Open(Subject.BaseFolder);
-        TransformerConfig config = checkpoint.Config;
-        SftDataset data = Data(config);
         string folder = Directory.CreateTempSubdirectory("modelc-bench-").FullName;
         try
         {
-            log.Say("Quantizing the base ...");
-            QuantizedModel model = QuantizedModel.Quantize(checkpoint, Subject.Quantization, folder, progress: null, cancellationToken);
+            QuantizedModel model;
+            SftDataset data;
+            TransformerConfig config;
+            using (Checkpoint checkpoint = Checkpoint.Open(Subject.BaseFolder)) // Closed before training, as its mapped pages would count as memory of the sft stage, which opens the quantized base only.
+            {
+                config = checkpoint.Config;
+                data = Data(config);
+                log.Say("Quantizing the base ...");
+                model = QuantizedModel.Quantize(checkpoint, Subject.Quantization, folder, progress: null, cancellationToken);
+            }
+
             double fp32 = MatrixPeak.Measure(torch.ScalarType.Float32, s_peakDuration), bf16 = MatrixPeak.Measure(torch.ScalarType.BFloat16, s_peakDuration);
             ProcessMemory.ResetPeak();
             List<SftProgress> steps = [];

@@ -9,7 +9,7 @@ internal static class StageKeys
 {
     /// <summary>The version of how wide bases are trained; bases up to <see cref="Transformer.RectanglesUpTo"/> have no part of it, as they compute what they always did.</summary>
     public static StageKeyBuilder AddArithmetic(this StageKeyBuilder key, CompileInputs inputs) =>
-        inputs.Architecture.HiddenSize > Transformer.RectanglesUpTo ? key.Add("wide", 2) : key;
+        inputs.Architecture.HiddenSize > Transformer.RectanglesUpTo ? key.Add("wide", 3) : key;
 
     /// <summary>What turns conversations into tokens.</summary>
     public static StageKeyBuilder AddText(this StageKeyBuilder key, CompileInputs inputs) => key
