@@ -61,7 +61,13 @@ public static class SftRecipe
             var trained = batch.Sum(e => (double)data.Examples[e].Response.Length);
             double loss = 0, seen = 0, flops = cache.EncodedFlops - flopsBefore;
             var most = Math.Min(options.MicroBatchTokens, model.TokensInMemory(batch.Max(e => Row(e).Length), batch.Max(e => prompts[promptOf[e]].Length)));
-            foreach (var examples in MicroBatches.Split(batch, e => Row(e).Length, most))
+            var split = MicroBatches.Split(batch, e => Row(e).Length, most);
+            if (model.PacksRows)
+            {
+                split.Reverse(); // The longest first: later tensors then fit where earlier ones were, and memory does not grow from part to part.
+            }
+
+            foreach (var examples in split)
             {
                 using var inner = NewDisposeScope();
                 int[][] rows = [.. examples.Select(Row)];
