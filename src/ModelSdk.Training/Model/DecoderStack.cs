@@ -39,7 +39,8 @@ internal static class DecoderStack
     public static Tensor Normalize(Tensor x, double epsilon)
     {
         var wide = x.to_type(ScalarType.Float32);
-        return (wide * torch.rsqrt(wide.square().mean([-1], keepdim: true) + epsilon)).to_type(x.dtype);
+        using Scalar added = epsilon.ToScalar(), once = 1.ToScalar(); // named, so that they live as long as the native call
+        return (wide * torch.rsqrt(wide.square().mean([-1], keepdim: true).add(added, once))).to_type(x.dtype);
     }
 
     private static Tensor Attend(TransformerConfig config, LayerWeights layer, int index, Tensor x, RotaryTable rotary, (Tensor Cos, Tensor Sin) table, Tensor? mask, KeyValueExtension? extend) =>

@@ -40,9 +40,9 @@ public sealed class AdamW : IDisposable
     {
         using var gradients = no_grad();
         Steps++;
-        // Named, so that they live as long as the native calls: a temporary that an operator makes of a number may be finalized during the call.
+        // Named, so that they live as long as the native calls: a temporary that an operator makes of a number (also of a factor left out) may be finalized during the call.
         using Scalar shrink = (1 - (learningRate * _weightDecay)).ToScalar(), old2 = _beta2.ToScalar(), new2 = (1 - _beta2).ToScalar();
-        using Scalar correction2 = Math.Sqrt(1 - Math.Pow(_beta2, Steps)).ToScalar(), epsilon = _epsilon.ToScalar(), change = (-learningRate / (1 - Math.Pow(_beta1, Steps))).ToScalar();
+        using Scalar correction2 = Math.Sqrt(1 - Math.Pow(_beta2, Steps)).ToScalar(), epsilon = _epsilon.ToScalar(), once = 1.ToScalar(), change = (-learningRate / (1 - Math.Pow(_beta1, Steps))).ToScalar();
         for (var i = 0; i < _parameters.Length; i++)
         {
             using var scope = NewDisposeScope();
@@ -58,7 +58,7 @@ public sealed class AdamW : IDisposable
 
             _first[i].lerp_(gradient, 1 - _beta1); // becomes a tensor, which the scope keeps
             _second[i].mul_(old2).addcmul_(gradient, gradient, new2);
-            var denominator = _second[i].sqrt().div_(correction2).add_(epsilon);
+            var denominator = _second[i].sqrt().div_(correction2).add_(epsilon, once);
             _parameters[i].addcdiv_(_first[i], denominator, change);
             gradient.zero_();
         }
