@@ -8,8 +8,8 @@ namespace ModelSdk.Onnx.Graphs;
 
 /// <summary>
 /// An adapter's constants as its graph uses them: for each fused linear one A (the modules' A on top of each other) and
-/// one B (their B as blocks on the diagonal, times alpha / r), so that an adapted linear costs three small nodes.
-/// INT8 with a scale per row and block (paper, section 6); float32 over a base of weights "none".
+/// the modules' B, times alpha / r. INT8 with a scale per row and block (paper, section 6), zeros for modules that the adapter
+/// does not change; float32 over a base of weights "none", with one B (the modules' B as blocks on the diagonal).
 /// </summary>
 internal sealed class AdapterTensors
 {
@@ -18,7 +18,7 @@ internal sealed class AdapterTensors
 
     private const int Alignment = 64;
 
-    private readonly Dictionary<string, (MatrixTensor A, MatrixTensor B)> _linears = new(StringComparer.Ordinal);
+    private readonly Dictionary<string, AdapterLinear> _linears = new(StringComparer.Ordinal);
 
     private readonly FileStream _file;
     private readonly string _location;
@@ -30,7 +30,7 @@ internal sealed class AdapterTensors
     }
 
     /// <summary>The constants of a fused linear, by its name ("model.layers.0.self_attn.qkv_proj"), or null.</summary>
-    public (MatrixTensor A, MatrixTensor B)? Find(string fused) => _linears.TryGetValue(fused, out (MatrixTensor A, MatrixTensor B) found) ? found : null;
+    public AdapterLinear? Find(string fused) => _linears.GetValueOrDefault(fused);
 
     /// <summary>Writes the adapter's weight file.</summary>
     /// <exception cref="ExportException">MDL4012: the adapter does not fit the model; MDL4002: it holds NaN or infinity.</exception>
@@ -57,41 +57,49 @@ internal sealed class AdapterTensors
         return result;
     }
 
-    private (MatrixTensor A, MatrixTensor B) Write(QuantizedModel model, LoraAdapter adapter, string name, string[] parts)
+    private AdapterLinear Write(QuantizedModel model, LoraAdapter adapter, string name, string[] parts)
     {
-        WeightFormat format = model.Options.Weights == WeightFormat.None ? WeightFormat.None : WeightFormat.Int8;
+        bool exact = model.Options.Weights == WeightFormat.None;
         int rank = adapter.Rank;
-        int padded = format == WeightFormat.None ? rank : (rank + RankUnit - 1) / RankUnit * RankUnit;
+        int padded = exact ? rank : (rank + RankUnit - 1) / RankUnit * RankUnit;
         QuantizedWeight[] bases = [.. parts.Select(p => model.Weight(p + ".weight"))];
         LoraLinear?[] loras = [.. parts.Select(adapter.Linears.GetValueOrDefault)];
         int columns = bases[0].Columns;
-        int rows = bases.Sum(b => b.Rows);
-        int inner = loras.Count(l => l is not null) * padded;
 
-        var a = new float[inner * columns];       // [inner, columns]
-        var b = new float[rows * inner];          // [rows, inner]
-        int firstInner = 0;
-        int firstRow = 0;
+        var a = new float[parts.Length * padded * columns];       // [modules * padded, columns]
         for (int i = 0; i < parts.Length; i++)
+            loras[i]?.A.CopyTo(a, i * padded * columns);
+        MatrixTensor first = Write($"{name}.lora_A.weight", a, parts.Length * padded, columns, exact, BlockOf(columns));
+
+        // [rows, padded] of each module, or of all of them as blocks on the diagonal of [all rows, modules * padded].
+        int groups = exact ? 1 : parts.Length;
+        var seconds = new MatrixTensor[groups];
+        for (int group = 0; group < groups; group++)
         {
-            if (loras[i] is { } lora)
+            Range modules = exact ? .. : group..(group + 1);
+            int width = exact ? parts.Length * padded : padded;
+            int rows = bases[modules].Sum(b => b.Rows);
+            var b = new float[rows * width];
+            int at = 0;
+            foreach ((int i, QuantizedWeight weight) in bases[modules].Index())
             {
-                lora.A.CopyTo(a, firstInner * columns);
-                for (int row = 0; row < bases[i].Rows; row++)
+                if (loras[modules][i] is not { } lora)
                 {
-                    for (int r = 0; r < rank; r++)
-                        b[((firstRow + row) * inner) + firstInner + r] = (float)(lora.B[(row * rank) + r] * adapter.Scale);
+                    at += weight.Rows * width;
+                    continue;
                 }
 
-                firstInner += padded;
+                for (int row = 0; row < weight.Rows; row++, at += width)
+                {
+                    for (int r = 0; r < rank; r++)
+                        b[at + (i * padded) + r] = (float)(lora.B[(row * rank) + r] * adapter.Scale);
+                }
             }
 
-            firstRow += bases[i].Rows;
+            seconds[group] = Write($"{(exact ? name : parts[group])}.lora_B.weight", b, rows, width, exact, BlockOf(padded));
         }
 
-        return (
-            Write($"{name}.lora_A.weight", a, inner, columns, format, BlockOf(columns)),
-            Write($"{name}.lora_B.weight", b, rows, inner, format, BlockOf(padded)));
+        return new AdapterLinear(first, seconds);
     }
 
     /// <summary>The adapter that the written constants amount to: INT8 values dequantized, alpha / r folded into B.</summary>
@@ -151,17 +159,17 @@ internal sealed class AdapterTensors
         return block;
     }
 
-    private MatrixTensor Write(string name, float[] values, int rows, int columns, WeightFormat format, int block)
+    private MatrixTensor Write(string name, float[] values, int rows, int columns, bool exact, int block)
     {
-        if (format == WeightFormat.None)
-            return new MatrixTensor(Append(name, "float32", [rows, columns], MemoryMarshal.AsBytes(values.AsSpan())), null, _location, rows, columns, format, block);
+        if (exact)
+            return new MatrixTensor(Append(name, "float32", [rows, columns], MemoryMarshal.AsBytes(values.AsSpan())), null, _location, rows, columns, WeightFormat.None, block);
         var data = new byte[BlockQuantizer.DataBytes(rows, columns, 8)];
         var scales = new float[rows * (columns / block)];
         BlockQuantizer.Quantize(name, values, columns, 8, block, data, scales);
         return new MatrixTensor(
             Append(name, "uint8", [rows, columns / block, block], data),
             Append(TensorNames.Scales(name), "float32", [rows, columns / block], MemoryMarshal.AsBytes(scales.AsSpan())),
-            _location, rows, columns, format, block);
+            _location, rows, columns, WeightFormat.Int8, block);
     }
 
     private BundleTensor Append(string name, string type, long[] dims, ReadOnlySpan<byte> bytes)

@@ -1,7 +1,9 @@
 using System.Runtime.InteropServices;
 using Google.Protobuf;
+using Google.Protobuf.Collections;
 using ModelSdk.Onnx.Protobuf;
 using ModelSdk.Runtime.Bundles;
+using ModelSdk.Runtime.Kernels;
 
 namespace ModelSdk.Onnx.Graphs;
 
@@ -16,6 +18,7 @@ internal sealed class OnnxGraph
 
     private readonly GraphProto _graph;
     private readonly HashSet<string> _initializers = new(StringComparer.Ordinal);
+    private readonly SortedDictionary<string, FunctionProto> _functions = new(StringComparer.Ordinal);
 
     public OnnxGraph(string name) => _graph = new GraphProto { Name = name };
 
@@ -28,13 +31,30 @@ internal sealed class OnnxGraph
 
     public void Node(string op, string domain, string name, IEnumerable<string> inputs, IEnumerable<string> outputs, params ReadOnlySpan<AttributeProto> attributes)
     {
-        var node = new NodeProto { OpType = op, Domain = domain, Name = name };
+        NodeProto node = Node(op, domain, inputs, outputs, attributes);
+        node.Name = name;
+        _graph.Node.Add(node);
+    }
+
+    /// <summary>A node that belongs to no graph yet.</summary>
+    public static NodeProto Node(string op, string domain, IEnumerable<string> inputs, IEnumerable<string> outputs, params ReadOnlySpan<AttributeProto> attributes)
+    {
+        var node = new NodeProto { OpType = op, Domain = domain };
         node.Input.AddRange(inputs);
         node.Output.AddRange(outputs);
         foreach (AttributeProto attribute in attributes)
             node.Attribute.Add(attribute);
-        _graph.Node.Add(node);
+        return node;
     }
+
+    /// <summary>Adds a node that was made before.</summary>
+    public void Add(NodeProto node) => _graph.Node.Add(node);
+
+    /// <summary>The body of an operator that nodes of this graph use; the same one may be added several times.</summary>
+    public void Function(FunctionProto function) => _functions[function.Name] = function;
+
+    /// <summary>Refers to a quantized matrix: its codes and scales.</summary>
+    public string[] External(MatrixTensor matrix) => [External(matrix.Data, matrix.Location), External(matrix.Scales!, matrix.Location)];
 
     /// <summary>Refers to a tensor in a file beside the graph; the same name may be referred to several times.</summary>
     /// <param name="tensor">Name, type, shape and place.</param>
@@ -129,10 +149,19 @@ internal sealed class OnnxGraph
             ProducerVersion = producerVersion,
             Graph = _graph,
         };
-        model.OpsetImport.Add(new OperatorSetIdProto { Domain = "", Version = Opset });
-        model.OpsetImport.Add(new OperatorSetIdProto { Domain = Contrib, Version = 1 });
+        Import(model.OpsetImport);
+        if (_functions.Count > 0)
+            model.OpsetImport.Add(new OperatorSetIdProto { Domain = AdaptedLinearOperator.DomainName, Version = 1 });
+        model.Functions.AddRange(_functions.Values);
         using FileStream stream = File.Create(path);
         model.WriteTo(stream);
+    }
+
+    /// <summary>Adds the operator sets that nodes are of.</summary>
+    public static void Import(RepeatedField<OperatorSetIdProto> sets)
+    {
+        sets.Add(new OperatorSetIdProto { Domain = "", Version = Opset });
+        sets.Add(new OperatorSetIdProto { Domain = Contrib, Version = 1 });
     }
 
     public static AttributeProto Int(string name, long value) => new() { Name = name, Type = AttributeProto.Types.AttributeType.Int, I = value };

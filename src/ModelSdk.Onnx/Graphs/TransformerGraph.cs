@@ -225,50 +225,58 @@ internal sealed partial class TransformerGraph
     private string Linear(int layer, string module, string input, string? bias)
     {
         string name = Layer(layer, module);
-        string main = Product(name + ".weight", input, name, bias is null ? null : Stored(bias));
-        string up;
+        string stored = name + ".weight";
+        bias = bias is null ? null : Stored(bias);
         if (_parts.Adapter?.Find(name) is { } lora)
         {
-            up = Product(lora.B, Product(lora.A, input, name + ".lora_A"), name + ".lora_B");
-        }
-        else if (_parts.LoraInputs?.Contains(name) == true)
-        {
-            QuantizedWeight part = _model.Weights.First(w => w.Data == name + ".weight");
-            _graph.OptionalMatrix(LoraInputs.A(name), part.Columns, name + ".rank");
-            _graph.OptionalMatrix(LoraInputs.B(name), name + ".rank", (int)_model.Tensor(part.Data).Dims[0]);
-            string down = _graph.Node("MatMul", "", name + ".lora_A", [input, LoraInputs.A(name)]);                  // [B, S, R]
-            up = _graph.Node("MatMul", "", name + ".lora_B", [down, LoraInputs.B(name)]);                           // [B, S, out]
-        }
-        else
-        {
-            return main;
+            MatrixTensor weight = Matrix(stored);
+            if (weight.Scales is not null)
+                return AdaptedLinear.Add(_graph, name + ".adapted", Quantized(weight, input, name, bias), lora, _options.Int8AccuracyLevel);
+            string changed = Product(lora.B[0], Product(lora.A, input, name + ".lora_A"), name + ".lora_B");
+            return _graph.Node("Add", "", name + ".adapted", [Product(weight, input, name, bias), changed]);
         }
 
+        string main = Product(stored, input, name, bias);
+        if (_parts.LoraInputs?.Contains(name) != true)
+            return main;
+        QuantizedWeight part = _model.Weights.First(w => w.Data == stored);
+        _graph.OptionalMatrix(LoraInputs.A(name), part.Columns, name + ".rank");
+        _graph.OptionalMatrix(LoraInputs.B(name), name + ".rank", (int)_model.Tensor(part.Data).Dims[0]);
+        string down = _graph.Node("MatMul", "", name + ".lora_A", [input, LoraInputs.A(name)]);                      // [B, S, R]
+        string up = _graph.Node("MatMul", "", name + ".lora_B", [down, LoraInputs.B(name)]);                        // [B, S, out]
         return _graph.Node("Add", "", name + ".adapted", [main, up]);
     }
 
-    private string Product(string stored, string input, string output, string? bias)
+    private string Product(string stored, string input, string output, string? bias) => Product(Matrix(stored), input, output, bias);
+
+    private MatrixTensor Matrix(string stored)
     {
         QuantizedWeight part = _model.Weights.First(w => w.Data == stored);
         BundleTensor data = _model.Tensor(stored);
         BundleTensor? scales = part.Scales is null ? null : _model.Tensor(part.Scales);
-        return Product(new MatrixTensor(data, scales, _weightsLocation, (int)data.Dims[0], part.Columns, part.Format, _model.Options.Block), input, output, bias);
+        return new MatrixTensor(data, scales, _weightsLocation, (int)data.Dims[0], part.Columns, part.Format, _model.Options.Block);
     }
 
     private string Product(MatrixTensor matrix, string input, string output, string? bias = null)
     {
-        string data = _graph.External(matrix.Data, matrix.Location);
         if (matrix.Scales is null)
         {
-            string product = _graph.Node("FusedMatMul", Contrib, bias is null ? output : output + ".product", [input, data], Int("transB", 1));
+            string product = _graph.Node("FusedMatMul", Contrib, bias is null ? output : output + ".product", [input, _graph.External(matrix.Data, matrix.Location)], Int("transB", 1));
             return bias is null ? product : _graph.Node("Add", "", output, [product, bias]);
         }
 
-        string scales = _graph.External(matrix.Scales, matrix.Location);
-        string[] inputs = bias is null ? [input, data, scales] : [input, data, scales, "", "", bias];
-        return _graph.Node("MatMulNBits", Contrib, output, inputs,
+        _graph.Add(Quantized(matrix, input, output, bias));
+        return output;
+    }
+
+    private NodeProto Quantized(MatrixTensor matrix, string input, string output, string? bias)
+    {
+        string[] inputs = [input, .. _graph.External(matrix)];
+        NodeProto node = Node("MatMulNBits", Contrib, bias is null ? inputs : [.. inputs, "", "", bias], [output],
             Int("K", matrix.Columns), Int("N", matrix.Rows), Int("bits", matrix.Format.Bits()), Int("block_size", matrix.Block),
             Int("accuracy_level", matrix.Format == WeightFormat.Int8 ? _options.Int8AccuracyLevel : _options.Int4AccuracyLevel));
+        node.Name = output;
+        return node;
     }
 
     private string Stored(string name) => _graph.External(_model.Tensor(name), _weightsLocation);

@@ -18,7 +18,7 @@ internal static unsafe class BlockInput
         new Span<int>(starts, shape.Starts * RowKernels.StartLanes).Clear();
         for (int b = 0; b < shape.Blocks; b++)
         {
-            float* x = o.Exact + (long)row * shape.Columns + (long)b * block;
+            float* x = o.Exact + row * o.ExactStride + b * block;
             Vector256<float> max = Vector256<float>.Zero;
             for (int i = 0; i < block; i += 8)
                 max = Vector256.Max(max, Vector256.Abs(Vector256.Load(x + i)));

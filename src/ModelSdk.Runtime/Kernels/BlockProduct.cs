@@ -30,7 +30,8 @@ internal static unsafe class BlockProduct
     /// <summary>Rows of the input from which bringing weights to panels pays.</summary>
     private const int PanelInputs = 32;
 
-    private const int Alignment = 64;
+    /// <summary>Where rounded inputs start: at multiples of this.</summary>
+    public const int Alignment = 64;
 
     public static bool IsSupported => Avx2.IsSupported && Fma.IsSupported;
 
@@ -47,58 +48,86 @@ internal static unsafe class BlockProduct
     {
         if (inputs == 0)
             return;
-        BlockProductShape shape = node.Shape;
-        long rowBytes = shape.RoundsInput ? shape.InputStride + shape.Starts * RowKernels.StartLanes * sizeof(int) + shape.Blocks * sizeof(float) : 0;
-        byte[] buffer = ArrayPool<byte>.Shared.Rent(checked((int)(inputs * rowBytes + Alignment)));
+        BlockOperands operands = new(node.Shape, inputs, input, codes, scales, bias, output);
+        byte[] buffer = ArrayPool<byte>.Shared.Rent(checked((int)(operands.InputBytes + Alignment)));
         fixed (byte* start = buffer)
         {
-            Call call = new() { Operands = new BlockOperands { Shape = shape, Codes = codes, Scales = scales, Bias = bias, Inputs = inputs, Exact = input, Output = output } };
-            bool alone = context is null || node.Threads == 1;
-            if (shape.RoundsInput)
-            {
-                call.Operands.Input = (sbyte*)(((nint)start + Alignment - 1) / Alignment * Alignment);
-                call.Operands.Starts = (int*)(call.Operands.Input + (long)inputs * shape.InputStride);
-                call.Operands.InputScales = (float*)(call.Operands.Starts + (long)inputs * shape.Starts * RowKernels.StartLanes);
-                if (alone || inputs < 4 * node.Threads)
-                {
-                    for (int row = 0; row < inputs; row++)
-                        BlockInput.Round(ref call.Operands, row);
-                }
-                else
-                {
-                    OrtFunctions.ParallelFor(context, &RoundOne, inputs, &call);
-                }
-            }
-
-            long work = (long)shape.Rows * shape.RowBytes * inputs;
-            call.Tasks = alone ? 1 : (int)Math.Clamp(work / LeastWork, 1, Math.Min((shape.Rows + PanelKernel.Rows - 1) / PanelKernel.Rows, node.Threads * TasksPerThread));
-            if (call.Tasks == 1)
-                Multiply(ref call.Operands, 0, shape.Rows);
-            else
-                OrtFunctions.ParallelFor(context, &MultiplyOne, call.Tasks, &call);
+            operands.Place(Align(start));
+            int threads = context is null ? 1 : node.Threads;
+            Round(ref operands, threads, context);
+            Multiply(ref operands, threads, context);
         }
 
         ArrayPool<byte>.Shared.Return(buffer);
     }
 
+    /// <summary>The first multiple of <see cref="Alignment"/> from a place on.</summary>
+    public static byte* Align(byte* place) => (byte*)(((nint)place + Alignment - 1) / Alignment * Alignment);
+
+    /// <summary>Rounds the input where the shape says so.</summary>
+    public static void Round(ref BlockOperands operands, int threads, void* context)
+    {
+        if (!operands.Shape.RoundsInput)
+            return;
+        if (threads == 1 || operands.Inputs < 4 * threads)
+        {
+            for (int row = 0; row < operands.Inputs; row++)
+                BlockInput.Round(ref operands, row);
+        }
+        else
+        {
+            fixed (BlockOperands* all = &operands)
+                OrtFunctions.ParallelFor(context, &RoundOne, operands.Inputs, all);
+        }
+    }
+
+    /// <summary>All rows of weights with all rows of the input, which is rounded.</summary>
+    public static void Multiply(ref BlockOperands operands, int threads, void* context)
+    {
+        Call call = new() { Operands = operands, Tasks = TasksOf(operands, threads) };
+        if (call.Tasks == 1)
+            Multiply(ref call.Operands, 0, call.Operands.Shape.Rows);
+        else
+            OrtFunctions.ParallelFor(context, &MultiplyOne, call.Tasks, &call);
+    }
+
+    /// <summary>How many tasks a product is worth.</summary>
+    public static int TasksOf(in BlockOperands operands, int threads)
+    {
+        long work = (long)operands.Shape.Rows * operands.Shape.RowBytes * operands.Inputs;
+        int panels = (operands.Shape.Rows + PanelKernel.Rows - 1) / PanelKernel.Rows;
+        return threads == 1 ? 1 : (int)Math.Clamp(work / LeastWork, 1, Math.Min(panels, threads * TasksPerThread));
+    }
+
+    /// <summary>A task's rows of weights: whole panels, but for the last rows.</summary>
+    public static (int First, int End) RowsOf(BlockProductShape shape, int task, int tasks)
+    {
+        long panels = (shape.Rows + PanelKernel.Rows - 1) / PanelKernel.Rows;
+        int first = (int)(panels * task / tasks) * PanelKernel.Rows;
+        return (first, Math.Min((int)(panels * (task + 1L) / tasks) * PanelKernel.Rows, shape.Rows));
+    }
+
     [UnmanagedCallersOnly(CallConvs = [typeof(CallConvCdecl)])]
-    private static void RoundOne(void* call, nuint row) => BlockInput.Round(ref ((Call*)call)->Operands, (int)row);
+    private static void RoundOne(void* operands, nuint row) => BlockInput.Round(ref *(BlockOperands*)operands, (int)row);
 
     [UnmanagedCallersOnly(CallConvs = [typeof(CallConvCdecl)])]
     private static void MultiplyOne(void* call, nuint task)
     {
         ref Call c = ref *(Call*)call;
-        // Whole panels, but for the last rows.
-        long panels = (c.Operands.Shape.Rows + PanelKernel.Rows - 1) / PanelKernel.Rows;
-        int first = (int)(panels * (long)task / c.Tasks) * PanelKernel.Rows;
-        int end = (int)(panels * ((long)task + 1) / c.Tasks) * PanelKernel.Rows;
-        Multiply(ref c.Operands, first, Math.Min(end, c.Operands.Shape.Rows));
+        (int first, int end) = RowsOf(c.Operands.Shape, (int)task, c.Tasks);
+        Multiply(ref c.Operands, first, end);
     }
 
     /// <summary>Some rows of weights with all rows of the input.</summary>
-    private static void Multiply(ref BlockOperands o, int firstRow, int endRow)
+    public static void Multiply(ref BlockOperands o, int firstRow, int endRow)
     {
         BlockProductShape shape = o.Shape;
+        if (shape.RoundsInput && shape.Bits == 8 && shape.Blocks == 1)
+        {
+            OneBlockKernel.Multiply(ref o, firstRow, endRow);
+            return;
+        }
+
         // A panel takes block by block, which two blocks in one vector of split bytes are not.
         bool panels = shape.RoundsInput && o.Inputs >= PanelInputs && !(shape.SplitsBytes && shape.PairsBlocks);
         // Room for rows of codes where they are not used as they are stored, and for a panel or a row of weights.
@@ -206,7 +235,7 @@ internal static unsafe class BlockProduct
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static void Store(ref BlockOperands o, int row, int input, float result) =>
-        o.Output[(long)input * o.Shape.Rows + row] = o.Bias is null ? result : result + o.Bias[row];
+        o.Output[input * o.OutputStride + row] = o.Bias is null ? result : result + o.Bias[input * o.BiasStride + row];
 
     private struct Call
     {

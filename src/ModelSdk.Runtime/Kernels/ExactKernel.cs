@@ -16,19 +16,19 @@ internal static unsafe class ExactKernel
     public static void Multiply<TInputs>(ref BlockOperands o, float* weights, int input, float* results)
         where TInputs : IConstant
     {
-        nint columns = o.Shape.Columns;
-        float* x = o.Exact + input * columns;
+        nint columns = o.Shape.Columns, stride = o.ExactStride;
+        float* x = o.Exact + input * stride;
         Vector256<float> f0 = default, f1 = default, f2 = default, f3 = default;
         for (nint i = 0; i < columns; i += 8)
         {
             Vector256<float> w = Vector256.Load(weights + i);
             f0 = Fma.MultiplyAdd(w, Vector256.Load(x + i), f0);
             if (TInputs.Value > 1)
-                f1 = Fma.MultiplyAdd(w, Vector256.Load(x + columns + i), f1);
+                f1 = Fma.MultiplyAdd(w, Vector256.Load(x + stride + i), f1);
             if (TInputs.Value > 2)
             {
-                f2 = Fma.MultiplyAdd(w, Vector256.Load(x + 2 * columns + i), f2);
-                f3 = Fma.MultiplyAdd(w, Vector256.Load(x + 3 * columns + i), f3);
+                f2 = Fma.MultiplyAdd(w, Vector256.Load(x + 2 * stride + i), f2);
+                f3 = Fma.MultiplyAdd(w, Vector256.Load(x + 3 * stride + i), f3);
             }
         }
 

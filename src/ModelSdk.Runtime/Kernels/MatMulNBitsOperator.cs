@@ -1,8 +1,6 @@
 using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 
-using Microsoft.ML.OnnxRuntime;
-
 namespace ModelSdk.Runtime.Kernels;
 
 /// <summary>
@@ -13,59 +11,14 @@ namespace ModelSdk.Runtime.Kernels;
 /// </summary>
 internal static unsafe class MatMulNBitsOperator
 {
-    private const int Optional = 1;
+    /// <summary>A, B, scales, zero_points, g_idx, bias.</summary>
+    private static ReadOnlySpan<int> InputTypes => [OrtOperator.Float, OrtOperator.Byte, OrtOperator.Float, OrtOperator.Byte, OrtOperator.Int32, OrtOperator.Float];
+
     private const int MaxDimensions = 8;
 
-    /// <summary>Whether this processor has the instructions. Where it has not, ONNX Runtime's kernel is used.</summary>
-    public static bool IsSupported => BlockProduct.IsSupported;
-
-    /// <summary>Registers the kernel; does nothing where it is not supported.</summary>
-    /// <param name="options">Options of the session to be created.</param>
-    /// <param name="threads">Threads of the session.</param>
-    public static void AddTo(SessionOptions options, int threads)
-    {
-        if (!IsSupported)
-            return;
-        OrtFunctions.AddDomain(options.DangerousGetHandle(), Domain(threads));
-        GC.KeepAlive(options);
-    }
-
-    /// <summary>By number of threads. Sessions use them as long as they live, so they are never released.</summary>
-    private static readonly Dictionary<int, nint> Domains = [];
-
-    private static void* Domain(int threads)
-    {
-        lock (Domains)
-        {
-            if (Domains.TryGetValue(threads, out nint known))
-                return (void*)known;
-            // OrtCustomOp: its version, callbacks in the order of the header, and behind them the number of threads.
-            void** operation = (void**)NativeMemory.AllocZeroed(32, (nuint)sizeof(void*));
-            *(uint*)operation = OrtFunctions.Version;
-            operation[2] = (delegate* unmanaged[Cdecl]<void*, byte*>)&Name;
-            operation[3] = (delegate* unmanaged[Cdecl]<void*, byte*>)&Provider;
-            operation[4] = (delegate* unmanaged[Cdecl]<void*, nuint, int>)&InputType;
-            operation[5] = (delegate* unmanaged[Cdecl]<void*, nuint>)&InputCount;
-            operation[6] = (delegate* unmanaged[Cdecl]<void*, nuint, int>)&OutputType;
-            operation[7] = (delegate* unmanaged[Cdecl]<void*, nuint>)&OutputCount;
-            operation[9] = (delegate* unmanaged[Cdecl]<void*, void>)&Destroy;
-            operation[10] = (delegate* unmanaged[Cdecl]<void*, nuint, int>)&InputCharacteristic;
-            operation[11] = (delegate* unmanaged[Cdecl]<void*, nuint, int>)&Zero;       // outputs are required
-            operation[12] = (delegate* unmanaged[Cdecl]<void*, nuint, int>)&Zero;       // inputs lie in memory of the processor
-            operation[13] = (delegate* unmanaged[Cdecl]<void*, int>)&One;               // of variadic inputs and outputs, which there are none of
-            operation[14] = (delegate* unmanaged[Cdecl]<void*, int>)&One;
-            operation[15] = (delegate* unmanaged[Cdecl]<void*, int>)&One;
-            operation[16] = (delegate* unmanaged[Cdecl]<void*, int>)&One;
-            operation[17] = (delegate* unmanaged[Cdecl]<void*, void*, void*, void**, void*>)&Create;
-            operation[18] = (delegate* unmanaged[Cdecl]<void*, void*, void*>)&Compute;
-            operation[20] = (delegate* unmanaged[Cdecl]<void*, int>)&One;               // first and last version of the operator
-            operation[21] = (delegate* unmanaged[Cdecl]<void*, int>)&Last;
-            operation[31] = (void*)threads;
-            void* domain = OrtFunctions.CreateDomain("com.microsoft\0"u8, operation);
-            Domains.Add(threads, (nint)domain);
-            return domain;
-        }
-    }
+    /// <summary>Creates the operator.</summary>
+    /// <param name="threads">Threads of the sessions that it is for.</param>
+    public static nint New(int threads) => (nint)OrtOperator.New("MatMulNBits\0"u8, InputTypes, 0b111000, &Create, &Compute, &Destroy, threads);
 
     [UnmanagedCallersOnly(CallConvs = [typeof(CallConvCdecl)])]
     private static void* Create(void* operation, void* api, void* info, void** kernel)
@@ -80,7 +33,7 @@ internal static unsafe class MatMulNBitsOperator
                 OrtFunctions.Attribute(info, "accuracy_level\0"u8, 0) == 4);
             shape.Check();
             BlockProductNode* node = (BlockProductNode*)NativeMemory.Alloc((nuint)sizeof(BlockProductNode));
-            *node = new BlockProductNode(shape, (int)(nint)((void**)operation)[31]);
+            *node = new BlockProductNode(shape, OrtOperator.Data(operation));
             *kernel = node;
             return null;
         }
@@ -127,40 +80,4 @@ internal static unsafe class MatMulNBitsOperator
 
     [UnmanagedCallersOnly(CallConvs = [typeof(CallConvCdecl)])]
     private static void Destroy(void* kernel) => NativeMemory.Free(kernel);
-
-    [UnmanagedCallersOnly(CallConvs = [typeof(CallConvCdecl)])]
-    private static byte* Name(void* operation) => (byte*)Unsafe.AsPointer(ref MemoryMarshal.GetReference("MatMulNBits\0"u8));
-
-    [UnmanagedCallersOnly(CallConvs = [typeof(CallConvCdecl)])]
-    private static byte* Provider(void* operation) => null;
-
-    [UnmanagedCallersOnly(CallConvs = [typeof(CallConvCdecl)])]
-    private static nuint InputCount(void* operation) => 6;
-
-    /// <summary>A, B, scales, zero_points, g_idx, bias as ONNXTensorElementDataType.</summary>
-    [UnmanagedCallersOnly(CallConvs = [typeof(CallConvCdecl)])]
-    private static int InputType(void* operation, nuint index) => index switch
-    {
-        1 or 3 => 2,        // uint8
-        4 => 6,             // int32
-        _ => 1,             // float
-    };
-
-    [UnmanagedCallersOnly(CallConvs = [typeof(CallConvCdecl)])]
-    private static int InputCharacteristic(void* operation, nuint index) => index < 3 ? 0 : Optional;
-
-    [UnmanagedCallersOnly(CallConvs = [typeof(CallConvCdecl)])]
-    private static nuint OutputCount(void* operation) => 1;
-
-    [UnmanagedCallersOnly(CallConvs = [typeof(CallConvCdecl)])]
-    private static int OutputType(void* operation, nuint index) => 1;
-
-    [UnmanagedCallersOnly(CallConvs = [typeof(CallConvCdecl)])]
-    private static int Zero(void* operation, nuint index) => 0;
-
-    [UnmanagedCallersOnly(CallConvs = [typeof(CallConvCdecl)])]
-    private static int One(void* operation) => 1;
-
-    [UnmanagedCallersOnly(CallConvs = [typeof(CallConvCdecl)])]
-    private static int Last(void* operation) => int.MaxValue;
 }

@@ -13,17 +13,18 @@ internal static unsafe partial class OrtFunctions
 
     private static readonly void** Functions = Load();
 
-    /// <summary>Creates a domain with one operator.</summary>
-    /// <param name="name">The domain's name.</param>
-    /// <param name="operation">OrtCustomOp*; must outlive the sessions that use it.</param>
+    /// <summary>Creates a domain with operators.</summary>
+    /// <param name="name">The domain's name, zero-terminated.</param>
+    /// <param name="operators">OrtCustomOp*; must outlive the sessions that use them.</param>
     /// <returns>OrtCustomOpDomain*, which must outlive them as well.</returns>
     /// <exception cref="InvalidOperationException">ONNX Runtime refuses it.</exception>
-    public static void* CreateDomain(ReadOnlySpan<byte> name, void* operation)
+    public static void* CreateDomain(ReadOnlySpan<byte> name, ReadOnlySpan<nint> operators)
     {
         void* domain;
         fixed (byte* text = name)
             ThrowIfFailed(((delegate* unmanaged[Cdecl]<byte*, void**, void*>)Functions[26])(text, &domain));
-        ThrowIfFailed(((delegate* unmanaged[Cdecl]<void*, void*, void*>)Functions[27])(domain, operation));
+        foreach (nint operation in operators)
+            ThrowIfFailed(((delegate* unmanaged[Cdecl]<void*, nint, void*>)Functions[27])(domain, operation));
         return domain;
     }
 

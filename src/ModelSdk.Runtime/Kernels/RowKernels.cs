@@ -27,14 +27,14 @@ internal static unsafe class RowKernels
     public static void Rows4<TInputs>(ref BlockOperands o, int firstRow, int endRow, int input)
         where TInputs : IConstant
     {
-        nint stride = o.Shape.InputStride, blocks = o.Shape.Blocks, starts = (nint)o.Shape.Starts * StartLanes, outputs = o.Shape.Rows;
+        nint stride = o.Shape.InputStride, blocks = o.Shape.Blocks, starts = (nint)o.Shape.Starts * StartLanes, outputs = o.OutputStride, biases = o.BiasStride;
         nint bytes = o.Shape.Block / 2;
         sbyte* x0 = o.Input + input * stride;
         float* s0 = o.InputScales + input * blocks;
         int* c0 = o.Starts + input * starts;
         byte* w = o.Codes + (long)firstRow * o.Shape.RowBytes;
         float* scale = o.Scales + firstRow * blocks;
-        float* bias = o.Bias;
+        float* bias = o.Bias is null ? null : o.Bias + input * biases;
         float* output = o.Output + input * outputs;
         Vector256<byte> mask = Vector256.Create((byte)15);
         for (nint row = firstRow; row < endRow; row++)
@@ -88,14 +88,13 @@ internal static unsafe class RowKernels
             }
 
             scale += blocks;
-            float start = bias is null ? 0 : bias[row];
-            output[row] = Vector256.Sum(f0) + start;
+            output[row] = Vector256.Sum(f0) + (bias is null ? 0 : bias[row]);
             if (TInputs.Value > 1)
-                output[row + outputs] = Vector256.Sum(f1) + start;
+                output[row + outputs] = Vector256.Sum(f1) + (bias is null ? 0 : bias[row + biases]);
             if (TInputs.Value > 2)
             {
-                output[row + 2 * outputs] = Vector256.Sum(f2) + start;
-                output[row + 3 * outputs] = Vector256.Sum(f3) + start;
+                output[row + 2 * outputs] = Vector256.Sum(f2) + (bias is null ? 0 : bias[row + 2 * biases]);
+                output[row + 3 * outputs] = Vector256.Sum(f3) + (bias is null ? 0 : bias[row + 3 * biases]);
             }
         }
     }
@@ -111,13 +110,13 @@ internal static unsafe class RowKernels
     public static void Rows4Of32<TInputs>(ref BlockOperands o, int firstRow, int endRow, int input)
         where TInputs : IConstant
     {
-        nint stride = o.Shape.InputStride, blocks = o.Shape.Blocks, starts = (nint)o.Shape.Starts * StartLanes, outputs = o.Shape.Rows;
+        nint stride = o.Shape.InputStride, blocks = o.Shape.Blocks, starts = (nint)o.Shape.Starts * StartLanes, outputs = o.OutputStride, biases = o.BiasStride;
         sbyte* x0 = o.Input + input * stride;
         float* s0 = o.InputScales + input * blocks;
         int* c0 = o.Starts + input * starts;
         byte* w = o.Codes + (long)firstRow * o.Shape.RowBytes;
         float* scale = o.Scales + firstRow * blocks;
-        float* bias = o.Bias;
+        float* bias = o.Bias is null ? null : o.Bias + input * biases;
         float* output = o.Output + input * outputs;
         Vector256<byte> mask = Vector256.Create((byte)15);
         Vector256<int> lanes = Vector256.Create(0, 0, 0, 0, 1, 1, 1, 1);
@@ -166,14 +165,13 @@ internal static unsafe class RowKernels
             }
 
             scale += blocks;
-            float start = bias is null ? 0 : bias[row];
-            output[row] = Vector256.Sum(f0) + start;
+            output[row] = Vector256.Sum(f0) + (bias is null ? 0 : bias[row]);
             if (TInputs.Value > 1)
-                output[row + outputs] = Vector256.Sum(f1) + start;
+                output[row + outputs] = Vector256.Sum(f1) + (bias is null ? 0 : bias[row + biases]);
             if (TInputs.Value > 2)
             {
-                output[row + 2 * outputs] = Vector256.Sum(f2) + start;
-                output[row + 3 * outputs] = Vector256.Sum(f3) + start;
+                output[row + 2 * outputs] = Vector256.Sum(f2) + (bias is null ? 0 : bias[row + 2 * biases]);
+                output[row + 3 * outputs] = Vector256.Sum(f3) + (bias is null ? 0 : bias[row + 3 * biases]);
             }
         }
     }
@@ -190,14 +188,14 @@ internal static unsafe class RowKernels
     public static void Rows8<TInputs>(ref BlockOperands o, byte* codes, int firstRow, int endRow, int input)
         where TInputs : IConstant
     {
-        nint stride = o.Shape.InputStride, blocks = o.Shape.Blocks, starts = (nint)o.Shape.Starts * StartLanes, outputs = o.Shape.Rows;
+        nint stride = o.Shape.InputStride, blocks = o.Shape.Blocks, starts = (nint)o.Shape.Starts * StartLanes, outputs = o.OutputStride, biases = o.BiasStride;
         nint bytes = o.Shape.Block;
         sbyte* x0 = o.Input + input * stride;
         float* s0 = o.InputScales + input * blocks;
         int* c0 = o.Starts + input * starts;
         byte* w = codes;
         float* scale = o.Scales + firstRow * blocks;
-        float* bias = o.Bias;
+        float* bias = o.Bias is null ? null : o.Bias + input * biases;
         float* output = o.Output + input * outputs;
         for (nint row = firstRow; row < endRow; row++)
         {
@@ -248,14 +246,13 @@ internal static unsafe class RowKernels
             }
 
             scale += blocks;
-            float start = bias is null ? 0 : bias[row];
-            output[row] = Vector256.Sum(f0) + start;
+            output[row] = Vector256.Sum(f0) + (bias is null ? 0 : bias[row]);
             if (TInputs.Value > 1)
-                output[row + outputs] = Vector256.Sum(f1) + start;
+                output[row + outputs] = Vector256.Sum(f1) + (bias is null ? 0 : bias[row + biases]);
             if (TInputs.Value > 2)
             {
-                output[row + 2 * outputs] = Vector256.Sum(f2) + start;
-                output[row + 3 * outputs] = Vector256.Sum(f3) + start;
+                output[row + 2 * outputs] = Vector256.Sum(f2) + (bias is null ? 0 : bias[row + 2 * biases]);
+                output[row + 3 * outputs] = Vector256.Sum(f3) + (bias is null ? 0 : bias[row + 3 * biases]);
             }
         }
     }
@@ -285,7 +282,7 @@ internal static unsafe class RowKernels
             c += StartLanes;
         }
 
-        o.Output[(long)input * o.Shape.Rows + row] = Vector256.Sum(sums) + (o.Bias is null ? 0 : o.Bias[row]);
+        o.Output[input * o.OutputStride + row] = Vector256.Sum(sums) + (o.Bias is null ? 0 : o.Bias[input * o.BiasStride + row]);
     }
 
     /// <summary>Two neighbours, and zeros.</summary>

@@ -45,7 +45,7 @@ internal sealed class GraphSession : IDisposable
     /// <param name="weights">Base weights that stand in for the graph's initializers of the same names.</param>
     /// <param name="prepacked">Kernel-specific forms of the base weights, shared by all sessions.</param>
     /// <param name="threads">Threads of one pass.</param>
-    /// <param name="inPlace">Whether <see cref="MatMulNBitsOperator"/> computes products.</param>
+    /// <param name="inPlace">Whether <see cref="OwnKernels"/> computes products.</param>
     public static GraphSession Load(string mode, int index, string path, WeightMap weights, PrePackedWeightsContainer prepacked, int threads, bool inPlace = false)
     {
         using SessionOptions options = new()
@@ -60,7 +60,7 @@ internal sealed class GraphSession : IDisposable
         // Threads spin within a pass and stop between passes, so that an idle model takes no processor time.
         options.AddSessionConfigEntry("session.force_spinning_stop", "1");
         if (inPlace)
-            MatMulNBitsOperator.AddTo(options, threads);
+            OwnKernels.AddTo(options, threads);
         foreach ((string name, OrtValue value) in weights.Tensors)
             options.AddInitializer(name, value);
         try

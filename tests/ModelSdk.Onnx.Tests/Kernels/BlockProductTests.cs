@@ -85,7 +85,7 @@ public sealed unsafe class BlockProductTests
     [InlineData(4, 64, 1)]
     public void A_session_computes_what_it_computes_with_ONNX_Runtimes_kernel(int bits, int block, int level)
     {
-        Assert.SkipUnless(MatMulNBitsOperator.IsSupported, "This processor has no AVX2.");
+        Assert.SkipUnless(OwnKernels.IsSupported, "This processor has no AVX2.");
         int columns = 4 * block;
         Matrix matrix = Matrix.Random(bits, block, columns);
         byte[] graph = Graph(matrix, bits, block, columns, level);
@@ -124,7 +124,7 @@ public sealed unsafe class BlockProductTests
     {
         using SessionOptions options = new() { IntraOpNumThreads = 2 };
         if (own)
-            MatMulNBitsOperator.AddTo(options, threads: 2);
+            OwnKernels.AddTo(options, threads: 2);
         using InferenceSession session = new(graph, options);
         using OrtValue value = OrtValue.CreateTensorValueFromMemory(input, [1, input.Length / columns, columns]);
         using RunOptions run = new();
