@@ -119,43 +119,49 @@ internal static unsafe class AdaptedProduct
 
     private static void AtOnce(ref Call call, int threads, void* context)
     {
-        call.DownTasks = BlockProduct.TasksOf(call.Down, threads);
+        call.DownTasks = Math.Min(threads, (call.Down.Shape.Rows + PanelKernel.Rows - 1) / PanelKernel.Rows);
         call.WeightTasks = BlockProduct.TasksOf(call.Weight, threads);
         fixed (Call* all = &call)
-            OrtFunctions.ParallelFor(context, &One, call.DownTasks + call.WeightTasks, all);
+            OrtFunctions.ParallelFor(context, &One, call.WeightTasks, all);
     }
 
-    /// <summary>Takes the next task: in order, whatever the index, so that nobody waits for a task that nobody has begun.</summary>
+    /// <summary>Some rows of W. Tasks of A x come first, whoever takes them, so that nobody waits for one that nobody has begun.</summary>
     [UnmanagedCallersOnly(CallConvs = [typeof(CallConvCdecl)])]
     private static void One(void* all, nuint index)
     {
         ref Call call = ref *(Call*)all;
-        int task = Interlocked.Increment(ref call.Taken) - 1;
-        if (task < call.DownTasks)
+        while (Volatile.Read(ref call.Taken) < call.DownTasks)
         {
-            (int firstDown, int endDown) = BlockProduct.RowsOf(call.Down.Shape, task, call.DownTasks);
-            BlockProduct.Multiply(ref call.Down, firstDown, endDown);
-            if (Interlocked.Increment(ref call.Done) < call.DownTasks)
-                return;
-            for (int i = 0; i < call.Modules; i++)
-                BlockProduct.Round(ref call.Up[i], threads: 1, context: null);
-            Volatile.Write(ref call.Ready, 1);
-            return;
+            int task = Interlocked.Increment(ref call.Taken) - 1;
+            if (task < call.DownTasks)
+                MultiplyDown(ref call, task);
         }
 
-        (int first, int end) = BlockProduct.RowsOf(call.Weight.Shape, task - call.DownTasks, call.WeightTasks);
+        (int first, int end) = BlockProduct.RowsOf(call.Weight.Shape, (int)index, call.WeightTasks);
         BlockProduct.Multiply(ref call.Weight, first, end);
         SpinWait wait = default;
         while (Volatile.Read(ref call.Ready) == 0)
             wait.SpinOnce(sleep1Threshold: -1);
+        int start = 0;
         for (int i = 0; i < call.Modules; i++)
         {
             int rows = call.Up[i].Shape.Rows;
-            if (first < rows && end > 0)
-                BlockProduct.Multiply(ref call.Up[i], Math.Max(first, 0), Math.Min(end, rows));
-            first -= rows;
-            end -= rows;
+            int from = Math.Max(first - start, 0), to = Math.Min(end - start, rows);
+            if (from < to)
+                BlockProduct.Multiply(ref call.Up[i], from, to);
+            start += rows;
         }
+    }
+
+    private static void MultiplyDown(ref Call call, int task)
+    {
+        (int first, int end) = BlockProduct.RowsOf(call.Down.Shape, task, call.DownTasks);
+        BlockProduct.Multiply(ref call.Down, first, end);
+        if (Interlocked.Increment(ref call.Done) < call.DownTasks)
+            return;
+        for (int i = 0; i < call.Modules; i++)
+            BlockProduct.Round(ref call.Up[i], threads: 1, context: null);
+        Volatile.Write(ref call.Ready, 1);
     }
 
     private struct Call

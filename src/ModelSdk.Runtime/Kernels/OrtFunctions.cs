@@ -66,7 +66,7 @@ internal static unsafe partial class OrtFunctions
     public static void* Input(void* context, nuint index)
     {
         void* value;
-        ThrowIfFailed(((delegate* unmanaged[Cdecl]<void*, nuint, void**, void*>)Functions[90])(context, index, &value));
+        ThrowIfFailed(((delegate* unmanaged[Cdecl, SuppressGCTransition]<void*, nuint, void**, void*>)Functions[90])(context, index, &value));
         return value;
     }
 
@@ -87,7 +87,7 @@ internal static unsafe partial class OrtFunctions
     public static void* Data(void* value)
     {
         void* data;
-        ThrowIfFailed(((delegate* unmanaged[Cdecl]<void*, void**, void*>)Functions[51])(value, &data));
+        ThrowIfFailed(((delegate* unmanaged[Cdecl, SuppressGCTransition]<void*, void**, void*>)Functions[51])(value, &data));
         return data;
     }
 

@@ -37,6 +37,7 @@ internal static unsafe class RowKernels
         float* bias = o.Bias is null ? null : o.Bias + input * biases;
         float* output = o.Output + input * outputs;
         Vector256<byte> mask = Vector256.Create((byte)15);
+        Prefetch(w, (long)(endRow - firstRow) * o.Shape.RowBytes);
         for (nint row = firstRow; row < endRow; row++)
         {
             Vector256<float> f0 = default, f1 = default, f2 = default, f3 = default;
@@ -197,6 +198,7 @@ internal static unsafe class RowKernels
         float* scale = o.Scales + firstRow * blocks;
         float* bias = o.Bias is null ? null : o.Bias + input * biases;
         float* output = o.Output + input * outputs;
+        Prefetch(w, (long)(endRow - firstRow) * o.Shape.RowBytes);
         for (nint row = firstRow; row < endRow; row++)
         {
             Vector256<float> f0 = default, f1 = default, f2 = default, f3 = default;
@@ -283,6 +285,15 @@ internal static unsafe class RowKernels
         }
 
         o.Output[input * o.OutputStride + row] = Vector256.Sum(sums) + (o.Bias is null ? 0 : o.Bias[input * o.BiasStride + row]);
+    }
+
+    /// <summary>Asks for what lies ahead of the first codes, which nobody has asked for.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void Prefetch(byte* from, long bytes)
+    {
+        byte* end = from + Math.Min(bytes, Ahead);
+        for (; from < end; from += 64)
+            Sse.Prefetch0(from);
     }
 
     /// <summary>Two neighbours, and zeros.</summary>
