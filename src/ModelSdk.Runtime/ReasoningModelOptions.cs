@@ -20,7 +20,7 @@ public sealed record ReasoningModelOptions
     /// loads: a load takes a third of the time and a token a tenth less, passes of 16 tokens take a sixth longer (docs/performance.md). For processors with AVX2; others use ONNX Runtime's
     /// kernels either way. Logits differ in their rounding, so the same seed may give other texts. Default false.
     /// </summary>
-    public bool ReadWeightsInPlace { get; init; }
+    public bool ReadWeightsInPlace { get; init; } = true;
 
     /// <summary>How thoroughly the bundle is checked when it loads. Default: every byte.</summary>
     public BundleCheck Check { get; init; } = BundleCheck.Full;

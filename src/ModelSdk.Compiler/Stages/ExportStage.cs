@@ -20,7 +20,7 @@ internal static class ExportStage
 {
     public const string ParityFile = "parity.json";
 
-    private const int Version = 5;
+    private const int Version = 6;
     private const int ReferenceTokens = 64;
     private const int ReferenceExamples = 8;
 

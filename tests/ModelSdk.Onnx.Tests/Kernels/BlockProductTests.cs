@@ -21,6 +21,7 @@ public sealed unsafe class BlockProductTests
                 shapes.Add(bits, block, 3 * block, true);
                 shapes.Add(bits, block, 4 * block, true);
                 shapes.Add(bits, block, 3 * block, false);
+                shapes.Add(bits, block, block, true);
             }
         }
 
@@ -64,10 +65,12 @@ public sealed unsafe class BlockProductTests
     [InlineData(8, 64)]
     [InlineData(2, 32)]
     [InlineData(8, 16)]
-    public void A_row_is_the_same_bits_whatever_other_rows_are_computed_with_it(int bits, int block)
+    [InlineData(8, 32, 1)]
+    [InlineData(8, 16, 1)]
+    public void A_row_is_the_same_bits_whatever_other_rows_are_computed_with_it(int bits, int block, int blocks = 4)
     {
         Assert.SkipUnless(BlockProduct.IsSupported, "This processor has no AVX2.");
-        int columns = 4 * block;
+        int columns = blocks * block;
         Matrix matrix = Matrix.Random(bits, block, columns);
         float[] input = Values(16 * columns, 1);
         float[] together = Multiply(matrix, input, rounds: true);
