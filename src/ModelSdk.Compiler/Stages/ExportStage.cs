@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using ModelSdk.Compiler.Evaluation;
@@ -20,7 +21,7 @@ internal static class ExportStage
 {
     public const string ParityFile = "parity.json";
 
-    private const int Version = 6;
+    private const int Version = 7;
     private const int ReferenceTokens = 64;
     private const int ReferenceExamples = 8;
 
@@ -71,8 +72,14 @@ internal static class ExportStage
         CancellationToken cancellationToken)
     {
         QuantizedModel model = QuantizedModel.Open(quantized.Folder);
+        Dictionary<string, LoraAdapter> loras = inputs.Manifest.Adapters.Zip(shipped).ToDictionary(a => a.First.Name, a => LoraAdapter.Load(a.Second.Folder), StringComparer.Ordinal);
+        progress("computing reference logits in Torch", 0);
+        List<ReferenceLogits> references = References(inputs, resolved, shipped, model, cancellationToken);
+        progress("comparing rounded with exact activations", 0.3);
         GraphOptions options = new() { Context = inputs.Context };
-        progress("writing graphs", 0);
+        ProductLevelChoice levels = ProductLevels.Choose(model, loras, options, references, folders.Output, s_bounds, cancellationToken);
+        options = options with { ExactProducts = levels.Exact };
+        progress(levels.Exact.Count == 0 ? "writing graphs" : Exactly(levels), 0.4);
         List<string> files = [GraphExporter.WriteBase(model, options, folders.Output)];
         string? encoder = GraphExporter.WriteEncoder(model, options, folders.Output);
         if (encoder is not null)
@@ -81,10 +88,9 @@ internal static class ExportStage
         }
 
         List<BundleAdapter> adapters = [];
-        Dictionary<string, LoraAdapter> loras = new(StringComparer.Ordinal);
-        foreach ((AdapterSettings adapter, StoreEntry entry) in inputs.Manifest.Adapters.Zip(shipped))
+        foreach (AdapterSettings adapter in inputs.Manifest.Adapters)
         {
-            LoraAdapter lora = LoraAdapter.Load(entry.Folder);
+            LoraAdapter lora = loras[adapter.Name];
             BundleAdapter written = GraphExporter.WriteAdapter(model, lora, adapter.Name, options, folders.Output);
             if (verifiers.TryGetValue(adapter.Name, out StoreEntry? judge))
             {
@@ -95,7 +101,6 @@ internal static class ExportStage
             }
 
             adapters.Add(written);
-            loras.Add(adapter.Name, lora);
             files.AddRange(((string[])[written.Graph, written.Weights, .. written.Verifier is null ? [] : (string[])[written.Verifier.Graph, written.Verifier.Weights]]).Distinct());
         }
 
@@ -110,10 +115,9 @@ internal static class ExportStage
             files.AddRange(GraphExporter.WriteGenai(model, loras, options, folders.Output));
         }
 
-        progress("computing reference logits in Torch", 0.2);
-        List<ReferenceLogits> references = References(inputs, resolved, shipped, model, cancellationToken);
         progress("running the graphs", 0.5);
         VerificationReport report = ExportVerifier.Verify(model, folders.Output, adapters, options, references, s_bounds, cancellationToken);
+        report = Add(new VerificationReport(levels.Checks), [report]);
         report = Add(report, HeadReports(model, options, inputs, adapters, shipped, switcher, verifiers, folders.Output));
         if (inputs.Manifest.Genai)
         {
@@ -124,6 +128,9 @@ internal static class ExportStage
         File.WriteAllText(Path.Combine(folders.Output, ParityFile), Summary(report).ToJsonString(new JsonSerializerOptions { WriteIndented = true, NewLine = "\n" }));
         progress($"{report.Checks.Count} comparisons hold", 1);
     }
+
+    private static string Exactly(ProductLevelChoice levels) =>
+        string.Create(CultureInfo.InvariantCulture, $"{levels.Exact.Count} products compute with exact activations, for rounding them chose another token at {1 - levels.Before:p1} of the positions: {string.Join(", ", levels.Exact.Order(StringComparer.Ordinal).Take(4))}{(levels.Exact.Count > 4 ? ", ..." : "")}");
 
     private static VerificationReport Add(VerificationReport report, IEnumerable<VerificationReport> more) =>
         new([.. report.Checks, .. more.SelectMany(r => r.Checks)]);

@@ -39,7 +39,7 @@ public static partial class ExportVerifier
         // genai's passes are cut otherwise than ours, and its cache is float32: where activations or the cache are rounded, last-bit differences flip roundings.
         double bound = IsExact(model, options) ? bounds.SameWeightsExact : bounds.SameWeightsRounded;
         int[] tokens = Tokens(config, Math.Min(MaxTokens, options.Context));
-        using InferenceSession session = GraphRunner.Open(graph, mapped, prepack: true);
+        using InferenceSession session = GraphRunner.Open(graph, mapped, prepack: true, plain: true);
         Check(BundleManifest.BaseMode, GraphExporter.BaseGraphName, null, "genai graph = base graph");
         foreach (BundleAdapter adapter in adapters)
             Check(adapter.Name, adapter.Graph, Path.Combine(folder, GenaiAdapterFile.PathOf(adapter.Name)), "genai graph with the adapter's file = adapter graph");
@@ -47,7 +47,7 @@ public static partial class ExportVerifier
 
         void Check(string mode, string own, string? file, string name)
         {
-            using var runner = new GraphRunner(Path.Combine(folder, own), config, mapped);
+            using var runner = new GraphRunner(Path.Combine(folder, own), config, mapped, plain: true);
             using KeyValueCache cache = runner.NewCache(1, tokens.Length);
             checks.Add(mode, name, All(runner, tokens, cache), Genai(session, config, tokens, file), config.VocabularySize, bound, 0);
         }

@@ -180,6 +180,12 @@ public static partial class ExportVerifier
         return (int)Math.Clamp((bytes - Of(TensorNames.Head)) / layer, 1, model.Architecture.Layers);
     }
 
+    /// <summary>Layers of a model that are run: all of them unless it is large.</summary>
+    internal static int LayersWithin(QuantizedModel model) => LayersWithin(model, MostBytes);
+
+    /// <summary>The self-made sequence that graphs are run on.</summary>
+    internal static int[] SelfMade(TransformerConfig config, int context) => Tokens(config, Math.Min(MaxTokens, context));
+
     private static bool IsExact(QuantizedModel model, GraphOptions options) =>
         model.Cache is null && (model.Options.Weights == WeightFormat.None || (options.Int4AccuracyLevel < 4 && options.Int8AccuracyLevel < 4));
 

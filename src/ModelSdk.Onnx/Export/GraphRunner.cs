@@ -2,11 +2,12 @@ using Microsoft.ML.OnnxRuntime;
 using Microsoft.ML.OnnxRuntime.Tensors;
 using ModelSdk.Manifest;
 using ModelSdk.Runtime.Bundles;
+using ModelSdk.Runtime.Kernels;
 using ModelSdk.Runtime.Sessions;
 
 namespace ModelSdk.Onnx.Export;
 
-/// <summary>Runs one exported graph, as the runtime will: shared mapped weights, cache bound in place.</summary>
+/// <summary>Runs one exported graph, as the runtime will: shared mapped weights that are read where they lie, cache bound in place.</summary>
 internal sealed class GraphRunner : IDisposable
 {
     private readonly InferenceSession _session;
@@ -18,11 +19,12 @@ internal sealed class GraphRunner : IDisposable
     /// <param name="config">Shape of the transformer.</param>
     /// <param name="weights">Base weights.</param>
     /// <param name="constants">Inputs that are the same in every run.</param>
-    public GraphRunner(string graphPath, TransformerConfig config, MappedWeights weights, IReadOnlyList<(string Name, OrtValue Value)>? constants = null)
+    /// <param name="plain">Whether ONNX Runtime's kernels compute products, in place of the runtime's.</param>
+    public GraphRunner(string graphPath, TransformerConfig config, MappedWeights weights, IReadOnlyList<(string Name, OrtValue Value)>? constants = null, bool plain = false)
     {
         Config = config;
         _constants = constants ?? [];
-        _session = Open(graphPath, weights, prepack: true);
+        _session = Open(graphPath, weights, prepack: true, plain);
     }
 
     public TransformerConfig Config { get; }
@@ -88,15 +90,18 @@ internal sealed class GraphRunner : IDisposable
     /// <summary>Checks that ONNX Runtime takes a graph, without running it and without the copy of its weights that running needs.</summary>
     /// <param name="graphPath">The file.</param>
     /// <param name="weights">Base weights.</param>
-    public static void CheckLoads(string graphPath, MappedWeights weights) => Open(graphPath, weights, prepack: false).Dispose();
+    public static void CheckLoads(string graphPath, MappedWeights weights) => Open(graphPath, weights, prepack: false, plain: true).Dispose();
 
     /// <summary>Opens a session as all checks do.</summary>
     /// <param name="graphPath">The file.</param>
     /// <param name="weights">Base weights.</param>
     /// <param name="prepack">Whether weights are brought into the form that running needs.</param>
-    public static InferenceSession Open(string graphPath, MappedWeights weights, bool prepack)
+    /// <param name="plain">Whether ONNX Runtime's kernels compute products, in place of the runtime's.</param>
+    public static InferenceSession Open(string graphPath, MappedWeights weights, bool prepack, bool plain)
     {
-        using var options = new SessionOptions { LogSeverityLevel = OrtLoggingLevel.ORT_LOGGING_LEVEL_ERROR };
+        using var options = new SessionOptions { LogSeverityLevel = OrtLoggingLevel.ORT_LOGGING_LEVEL_ERROR, IntraOpNumThreads = Environment.ProcessorCount };
+        if (!plain)
+            OwnKernels.AddTo(options, Environment.ProcessorCount);
         options.AddSessionConfigEntry("session.intra_op.allow_spinning", "0");
         weights.AddTo(options);
         if (!prepack)

@@ -14,4 +14,7 @@ public sealed record GraphOptions
 
     /// <summary>accuracy_level of the 8-bit products: linears, LM head and adapters. Default 4, as for 4 bits.</summary>
     public int Int8AccuracyLevel { get; init; } = 4;
+
+    /// <summary>Products that compute in fp32 whatever the levels say, by the name of their weights ("model.layers.3.mlp.down_proj.weight"); an adapter's of the same linear as well.</summary>
+    public IReadOnlySet<string> ExactProducts { get; init; } = new HashSet<string>();
 }

@@ -231,7 +231,7 @@ internal sealed partial class TransformerGraph
         {
             MatrixTensor weight = Matrix(stored);
             if (weight.Scales is not null)
-                return AdaptedLinear.Add(_graph, name + ".adapted", Quantized(weight, input, name, bias), lora, _options.Int8AccuracyLevel);
+                return AdaptedLinear.Add(_graph, name + ".adapted", Quantized(weight, input, name, bias), lora, Level(stored, WeightFormat.Int8));
             string changed = Product(lora.B[0], Product(lora.A, input, name + ".lora_A"), name + ".lora_B");
             return _graph.Node("Add", "", name + ".adapted", [Product(weight, input, name, bias), changed]);
         }
@@ -274,10 +274,13 @@ internal sealed partial class TransformerGraph
         string[] inputs = [input, .. _graph.External(matrix)];
         NodeProto node = Node("MatMulNBits", Contrib, bias is null ? inputs : [.. inputs, "", "", bias], [output],
             Int("K", matrix.Columns), Int("N", matrix.Rows), Int("bits", matrix.Format.Bits()), Int("block_size", matrix.Block),
-            Int("accuracy_level", matrix.Format == WeightFormat.Int8 ? _options.Int8AccuracyLevel : _options.Int4AccuracyLevel));
+            Int("accuracy_level", Level(matrix.Data.Name, matrix.Format)));
         node.Name = output;
         return node;
     }
+
+    private int Level(string stored, WeightFormat format) =>
+        _options.ExactProducts.Contains(stored) ? 1 : format == WeightFormat.Int8 ? _options.Int8AccuracyLevel : _options.Int4AccuracyLevel;
 
     private string Stored(string name) => _graph.External(_model.Tensor(name), _weightsLocation);
 

@@ -50,7 +50,7 @@ public static class KeyValueCalibration
             int context = Math.Min(model.Positions, sequences.Max(s => s.Length));
             TransformerGraph.Build(model, new GraphOptions { Context = context }, "calibrate", QuantizedModel.WeightsFileName, new GraphParts()).Write(graph, GraphExporter.ProducerVersion);
             using var weights = new MappedWeights(model);
-            using var runner = new GraphRunner(graph, config, weights);
+            using var runner = new GraphRunner(graph, config, weights, plain: true);
             using KeyValueCache cache = runner.NewCache(1, context);
             for (int i = 0; i < sequences.Count; i++)
             {

@@ -16,7 +16,7 @@ internal static class TinyModel
         => new("qwen2", vocabulary, hidden, intermediate, layers, heads, keyValueHeads, hidden / heads, positions, 10000, 1e-6, tied);
 
     /// <summary>Writes a checkpoint of normally distributed weights whose activations stay of order one.</summary>
-    public static Checkpoint Write(string folder, TransformerConfig config, int seed = 1)
+    public static Checkpoint Write(string folder, TransformerConfig config, int seed = 1, Action<string, float[]>? change = null)
     {
         var random = new Random(seed);
         Dictionary<string, long[]> shapes = Qwen2Tensors.Of(config).ToDictionary(t => t.Name, t => t.Shape);
@@ -28,6 +28,7 @@ internal static class TinyModel
             double mean = name.EndsWith("norm.weight", StringComparison.Ordinal) ? 1 : 0;
             for (int i = 0; i < values.Length; i++)
                 values[i] = (float)(mean + (spread * Normal(random)));
+            change?.Invoke(name, values);
             return values;
         }, TensorDType.F32);
         return Checkpoint.Open(folder);
