@@ -156,11 +156,14 @@ internal static class BenchCommand
             Console.WriteLine(string.Create(culture, $"guessed tokens: {s.PlainPasses} passes without, {s.Passes} with ({(double)s.PlainPasses / Math.Max(s.Passes, 1):F2} times fewer), {s.AcceptedTokens} of {s.DraftedTokens} guesses right; {s.PlainMsPerToken:F3} ms a token without, {s.MsPerToken:F3} with; {s.SameTexts} of {s.Questions} texts the same"));
         }
 
-        FirstTokenMeasurement first = report.TimeToFirstToken;
-        string shared = first.ReasonShared is double warm && first.ReasonReencoded is double cold
-            ? string.Create(culture, $", reasoning {warm:F1} ms on the base's cache, {cold:F1} ms on an empty one")
-            : "";
-        Console.WriteLine(string.Create(culture, $"first token of {first.PromptTokens} prompt tokens: base {first.Base:F1} ms{shared}"));
+        foreach (FirstTokenMeasurement first in report.TimeToFirstToken)
+        {
+            string shared = first.ReasonShared is double warm && first.ReasonReencoded is double cold
+                ? string.Create(culture, $", reasoning {warm:F1} ms on the base's cache, {cold:F1} ms on an empty one ({warm / cold:P1} of it)")
+                : "";
+            Console.WriteLine(string.Create(culture, $"first token of {first.PromptTokens} prompt tokens: base {first.Base:F1} ms{shared}"));
+        }
+
         Console.WriteLine(string.Create(culture, $"load {report.LoadMs:F0} ms, resident {report.RssMb:F0} MiB"));
     }
 }

@@ -13,7 +13,7 @@ namespace ModelSdk.Runtime.Measurement;
 /// <param name="Decode">Single-stream decoding, one entry a mode; the reasoning mode again behind 512, 2048, ... tokens where the context holds them; then 2, 4 and 8 parallel streams of the default adapter, or of the first where the default is no adapter.</param>
 /// <param name="Prefill">Prompt encoding by the base, one entry a length.</param>
 /// <param name="Drafts">Passes of the reasoning mode that check guessed tokens, one entry a number of tokens.</param>
-/// <param name="TimeToFirstToken">From the rendered prompt to the first token.</param>
+/// <param name="TimeToFirstToken">From the rendered prompt to the first token, for prompts of 512 and 2048 tokens as far as the context holds them.</param>
 /// <param name="LoadMs">Loading with all digests checked, files in the page cache, in milliseconds.</param>
 /// <param name="RssMb">Resident memory of the process after the run, in 2^20 bytes; mapped weights included.</param>
 public sealed record BenchmarkReport(
@@ -26,7 +26,7 @@ public sealed record BenchmarkReport(
     IReadOnlyList<DecodeMeasurement> Decode,
     IReadOnlyList<PrefillMeasurement> Prefill,
     IReadOnlyList<DraftMeasurement> Drafts,
-    FirstTokenMeasurement TimeToFirstToken,
+    IReadOnlyList<FirstTokenMeasurement> TimeToFirstToken,
     double LoadMs,
     double RssMb)
 {

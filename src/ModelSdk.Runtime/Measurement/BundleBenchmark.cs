@@ -122,7 +122,8 @@ public static class BundleBenchmark
         }
 
         IReadOnlyList<DraftMeasurement> drafts = Drafts(loaded, cache, reasoning, context, cancellationToken);
-        FirstTokenMeasurement firstToken = FirstToken(loaded, cache, cancellationToken);
+        int generated = loaded.Tokenizer.Encode(loaded.Template.GenerationPrompt).Length;
+        FirstTokenMeasurement[] firstToken = [.. ((int[])[512, 2048]).Select(t => Math.Clamp(cache.Context - generated, 1, t)).Distinct().Select(t => FirstToken(loaded, cache, t, cancellationToken))];
         SpeculationMeasurement? speculation = questions.Count == 0 ? null : Speculation(loaded, cache, questions, cancellationToken);
         using Process process = Process.GetCurrentProcess();
         return new BenchmarkReport(
@@ -286,11 +287,10 @@ public static class BundleBenchmark
         string mode => loaded.Sessions.IndexOf(mode),
     };
 
-    private static FirstTokenMeasurement FirstToken(LoadedBundle loaded, TokenCache cache, CancellationToken cancellationToken)
+    private static FirstTokenMeasurement FirstToken(LoadedBundle loaded, TokenCache cache, int shared, CancellationToken cancellationToken)
     {
         SessionSet sessions = loaded.Sessions;
         int[] generation = loaded.Tokenizer.Encode(loaded.Template.GenerationPrompt);
-        int shared = Math.Clamp(cache.Context - generation.Length, 1, 512);
         int[] prompt = Tokens(shared, loaded);
         double fromBase = Time(
             () => cache.Rewind(0),

@@ -36,7 +36,7 @@ public class BundleBenchmarkTests(RandomBundle bundle) : IClassFixture<RandomBun
         Assert.Equal(JsonValueKind.Null, root.GetProperty("speculation").ValueKind);
         Assert.Equal([2, 4, 8, 16], root.GetProperty("drafts").EnumerateArray().Select(d => d.GetProperty("tokens").GetInt32()));
         Assert.All(root.GetProperty("drafts").EnumerateArray(), d => Assert.True(d.GetProperty("msPerPass").GetDouble() > 0 && d.GetProperty("mode").GetString() == "arithmetic"));
-        JsonElement first = root.GetProperty("timeToFirstToken");
+        JsonElement first = root.GetProperty("timeToFirstToken")[0];
         foreach (string name in (string[])["base", "reasonShared", "reasonReencoded"])
             Assert.True(first.GetProperty(name).GetDouble() > 0);
     }
@@ -50,7 +50,7 @@ public class BundleBenchmarkTests(RandomBundle bundle) : IClassFixture<RandomBun
         BenchmarkReport report = await BundleBenchmark.RunAsync(path, threads: 1, TestContext.Current.CancellationToken);
 
         Assert.All(report.Prefill, prefill => Assert.InRange(prefill.SwitcherCost!.Value, -1, 10));
-        Assert.NotNull(report.TimeToFirstToken.ReasonShared);
+        Assert.NotNull(report.TimeToFirstToken[0].ReasonShared);
     }
 
     [Fact]
