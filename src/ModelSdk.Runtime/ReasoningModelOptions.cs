@@ -16,9 +16,9 @@ public sealed record ReasoningModelOptions
     public int PrefillChunk { get; init; } = 256;
 
     /// <summary>
-    /// Whether products of quantized weights read them where they lie in the mapped bundle, by kernels of ModelSdk, in place of ONNX Runtime's, which copies them into a form of its own when it
-    /// loads: a load takes a third of the time and a token a tenth less, passes of 16 tokens take a sixth longer (docs/performance.md). For processors with AVX2; others use ONNX Runtime's
-    /// kernels either way. Logits differ in their rounding, so the same seed may give other texts. Default false.
+    /// Whether products of quantized weights read them where they lie in the mapped bundle, by kernels of ModelSdk. Else ONNX Runtime's copy them into a form of their own when they load: a load takes two to three times
+    /// as long, weights are in memory twice, a token takes a fifth longer, with an adapter two fifths, and passes of 16 tokens are a sixth shorter (docs/performance.md). For processors with AVX2; others use ONNX Runtime's
+    /// kernels either way. Logits differ in their rounding, so the same seed may give other texts. Default true.
     /// </summary>
     public bool ReadWeightsInPlace { get; init; } = true;
 
