@@ -20,7 +20,6 @@ internal static unsafe class AdaptedLinearOperator
     public static readonly string[] Names = ["AdaptedLinear1", "AdaptedLinear2", "AdaptedLinear3"];
 
     private const int FirstB = 6;
-    private const int MaxDimensions = 8;
 
     /// <summary>Creates the operators.</summary>
     /// <param name="threads">Threads of the sessions that they are for.</param>
@@ -45,16 +44,10 @@ internal static unsafe class AdaptedLinearOperator
     {
         try
         {
-            int columns = (int)OrtFunctions.Attribute(info, "K\0"u8, 0), rank = (int)OrtFunctions.Attribute(info, "lora_rank\0"u8, 0);
+            int rank = (int)OrtFunctions.Attribute(info, "lora_rank\0"u8, 0);
             bool rounds = OrtFunctions.Attribute(info, "lora_accuracy_level\0"u8, 0) == 4;
-            BlockProductShape weight = new(
-                (int)OrtFunctions.Attribute(info, "N\0"u8, 0),
-                columns,
-                (int)OrtFunctions.Attribute(info, "bits\0"u8, 4),
-                (int)OrtFunctions.Attribute(info, "block_size\0"u8, 0),
-                OrtFunctions.Attribute(info, "accuracy_level\0"u8, 0) == 4);
-            BlockProductShape down = new((int)OrtFunctions.Attribute(info, "lora_A_rows\0"u8, 0), columns, 8, (int)OrtFunctions.Attribute(info, "lora_A_block\0"u8, 0), rounds);
-            weight.Check();
+            BlockProductShape weight = OrtOperator.Shape(info);
+            BlockProductShape down = new((int)OrtFunctions.Attribute(info, "lora_A_rows\0"u8, 0), weight.Columns, 8, (int)OrtFunctions.Attribute(info, "lora_A_block\0"u8, 0), rounds);
             down.Check();
             AdaptedProductNode node = new() { Weight = weight, Down = down, Threads = OrtOperator.Data(operation) };
             for (; node.Modules < Names.Length; node.Modules++)
@@ -84,26 +77,18 @@ internal static unsafe class AdaptedLinearOperator
         try
         {
             AdaptedProductNode* node = (AdaptedProductNode*)kernel;
-            void* input = OrtFunctions.Input(context, 0);
-            Span<long> dims = stackalloc long[MaxDimensions];
-            dims = dims[..OrtFunctions.Shape(input, dims)];
-            long rows = 1;
-            foreach (long dim in dims[..^1])
-                rows *= dim;
-            if (dims[^1] != node->Weight.Columns)
-                return OrtFunctions.Failure($"The input of an adapted linear has {dims[^1]} columns, its weights have {node->Weight.Columns}.");
-            dims[^1] = node->Weight.Rows;
+            int rows = OrtOperator.Rows(context, node->Weight, out float* input, out float* output);
             void* bias = OrtFunctions.Input(context, 3);
             AdaptedOperands operands = new()
             {
-                Input = (float*)OrtFunctions.Data(input),
-                Inputs = checked((int)rows),
+                Input = input,
+                Inputs = rows,
                 Codes = (byte*)OrtFunctions.Data(OrtFunctions.Input(context, 1)),
                 Scales = (float*)OrtFunctions.Data(OrtFunctions.Input(context, 2)),
                 Bias = bias is null ? null : (float*)OrtFunctions.Data(bias),
                 DownCodes = (byte*)OrtFunctions.Data(OrtFunctions.Input(context, 4)),
                 DownScales = (float*)OrtFunctions.Data(OrtFunctions.Input(context, 5)),
-                Output = (float*)OrtFunctions.Data(OrtFunctions.Output(context, 0, dims)),
+                Output = output,
             };
             for (int i = 0; i < node->Modules; i++)
             {

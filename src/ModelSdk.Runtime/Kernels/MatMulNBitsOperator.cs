@@ -14,8 +14,6 @@ internal static unsafe class MatMulNBitsOperator
     /// <summary>A, B, scales, zero_points, g_idx, bias.</summary>
     private static ReadOnlySpan<int> InputTypes => [OrtOperator.Float, OrtOperator.Byte, OrtOperator.Float, OrtOperator.Byte, OrtOperator.Int32, OrtOperator.Float];
 
-    private const int MaxDimensions = 8;
-
     /// <summary>Creates the operator.</summary>
     /// <param name="threads">Threads of the sessions that it is for.</param>
     public static nint New(int threads) => (nint)OrtOperator.New("MatMulNBits\0"u8, InputTypes, 0b111000, &Create, &Compute, &Destroy, threads);
@@ -25,13 +23,7 @@ internal static unsafe class MatMulNBitsOperator
     {
         try
         {
-            BlockProductShape shape = new(
-                (int)OrtFunctions.Attribute(info, "N\0"u8, 0),
-                (int)OrtFunctions.Attribute(info, "K\0"u8, 0),
-                (int)OrtFunctions.Attribute(info, "bits\0"u8, 4),
-                (int)OrtFunctions.Attribute(info, "block_size\0"u8, 0),
-                OrtFunctions.Attribute(info, "accuracy_level\0"u8, 0) == 4);
-            shape.Check();
+            BlockProductShape shape = OrtOperator.Shape(info);
             BlockProductNode* node = (BlockProductNode*)NativeMemory.Alloc((nuint)sizeof(BlockProductNode));
             *node = new BlockProductNode(shape, OrtOperator.Data(operation));
             *kernel = node;
@@ -51,24 +43,16 @@ internal static unsafe class MatMulNBitsOperator
             BlockProductNode* node = (BlockProductNode*)kernel;
             if (OrtFunctions.Input(context, 3) is not null || OrtFunctions.Input(context, 4) is not null)
                 return OrtFunctions.Failure("zero_points and g_idx of MatMulNBits are not supported.");
-            void* input = OrtFunctions.Input(context, 0);
-            Span<long> dims = stackalloc long[MaxDimensions];
-            dims = dims[..OrtFunctions.Shape(input, dims)];
-            long rows = 1;
-            foreach (long dim in dims[..^1])
-                rows *= dim;
-            if (dims[^1] != node->Shape.Columns)
-                return OrtFunctions.Failure($"The input of MatMulNBits has {dims[^1]} columns, its weights have {node->Shape.Columns}.");
-            dims[^1] = node->Shape.Rows;
+            int rows = OrtOperator.Rows(context, node->Shape, out float* input, out float* output);
             void* bias = OrtFunctions.Input(context, 5);
             BlockProduct.Run(
                 *node,
-                (float*)OrtFunctions.Data(input),
-                checked((int)rows),
+                input,
+                rows,
                 (byte*)OrtFunctions.Data(OrtFunctions.Input(context, 1)),
                 (float*)OrtFunctions.Data(OrtFunctions.Input(context, 2)),
                 bias is null ? null : (float*)OrtFunctions.Data(bias),
-                (float*)OrtFunctions.Data(OrtFunctions.Output(context, 0, dims)),
+                output,
                 context);
             return null;
         }

@@ -12,6 +12,7 @@ internal static unsafe class OrtOperator
     /// <summary>ONNXTensorElementDataType.</summary>
     public const int Float = 1, Byte = 2, Int32 = 6;
 
+    private const int MaxDimensions = 8;
     private const int TypesAt = 27, RequiredAt = 28, CountAt = 29, NameAt = 30, DataAt = 31;
 
     /// <summary>Creates an operator.</summary>
@@ -64,6 +65,44 @@ internal static unsafe class OrtOperator
 
     /// <summary>What an operator was created with.</summary>
     public static int Data(void* operation) => (int)(nint)((void**)operation)[DataAt];
+
+    /// <summary>The weights of a node, by the attributes of MatMulNBits.</summary>
+    /// <param name="info">OrtKernelInfo*.</param>
+    /// <exception cref="InvalidOperationException">There is no kernel for them.</exception>
+    public static BlockProductShape Shape(void* info)
+    {
+        BlockProductShape shape = new(
+            (int)OrtFunctions.Attribute(info, "N\0"u8, 0),
+            (int)OrtFunctions.Attribute(info, "K\0"u8, 0),
+            (int)OrtFunctions.Attribute(info, "bits\0"u8, 4),
+            (int)OrtFunctions.Attribute(info, "block_size\0"u8, 0),
+            OrtFunctions.Attribute(info, "accuracy_level\0"u8, 0) == 4);
+        shape.Check();
+        return shape;
+    }
+
+    /// <summary>A node's first input as rows, and its output, allocated.</summary>
+    /// <param name="context">OrtKernelContext*.</param>
+    /// <param name="shape">The node's weights.</param>
+    /// <param name="input">[rows, columns]</param>
+    /// <param name="output">[rows, rows of the weights]</param>
+    /// <returns>Rows of the input.</returns>
+    /// <exception cref="InvalidOperationException">The input does not fit the weights.</exception>
+    public static int Rows(void* context, BlockProductShape shape, out float* input, out float* output)
+    {
+        void* value = OrtFunctions.Input(context, 0);
+        Span<long> dims = stackalloc long[MaxDimensions];
+        dims = dims[..OrtFunctions.Shape(value, dims)];
+        if (dims[^1] != shape.Columns)
+            throw new InvalidOperationException($"The input of a product has {dims[^1]} columns, its weights have {shape.Columns}.");
+        long rows = 1;
+        foreach (long dim in dims[..^1])
+            rows *= dim;
+        dims[^1] = shape.Rows;
+        input = (float*)OrtFunctions.Data(value);
+        output = (float*)OrtFunctions.Data(OrtFunctions.Output(context, 0, dims));
+        return checked((int)rows);
+    }
 
     [UnmanagedCallersOnly(CallConvs = [typeof(CallConvCdecl)])]
     private static void* Name(void** operation) => operation[NameAt];

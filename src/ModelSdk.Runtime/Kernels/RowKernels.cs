@@ -289,7 +289,7 @@ internal static unsafe class RowKernels
 
     /// <summary>Asks for what lies ahead of the first codes, which nobody has asked for.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static void Prefetch(byte* from, long bytes)
+    private static void Prefetch(byte* from, long bytes)
     {
         byte* end = from + Math.Min(bytes, Ahead);
         for (; from < end; from += 64)
