@@ -6,12 +6,16 @@ namespace ModelSdk.Runtime.Decoding;
 /// <summary>Chooses tokens from logits as <see cref="SamplingOptions"/> describes. One per call; buffers are reused from token to token.</summary>
 internal sealed class TokenSampler
 {
+    /// <summary>Tokens whose weights are summed together, so that a draw passes over most of a vocabulary in steps of so many.</summary>
+    private const int Part = 512;
+
     private readonly double _inverseTemperature;
     private readonly double _topP;
     private readonly int _topK;
     private readonly bool _greedy;
     private Xoshiro256 _random;
     private double[] _values = [];
+    private double[] _partSums = [];
     private int[] _ids = [];
 
     public TokenSampler(SamplingOptions options)
@@ -46,23 +50,33 @@ internal sealed class TokenSampler
         {
             _values = new double[logits.Length];
             _ids = new int[logits.Length];
+            _partSums = new double[(logits.Length + Part - 1) / Part];
         }
 
-        // Weights relative to the most probable token: exp((logit - max) / T).
-        int count = _topK > 0 && _topK < logits.Length ? KeepTopK(logits) : KeepAll(logits.Length);
-        double sum = 0;
-        for (int i = 0; i < count; i++)
+        bool all = _topK == 0 || _topK >= logits.Length;
+        if (all && _topP == 1)
+            return Draw(Weigh(logits, max), logits.Length);
+
+        int count;
+        double sum;
+        if (all)
         {
-            double weight = Math.Exp((logits[_ids[i]] - max) * _inverseTemperature);
-            _values[i] = weight;
-            sum += weight;
+            sum = Weigh(logits, max);
+            count = SortLikely(logits.Length, sum);
+        }
+        else
+        {
+            count = KeepTopK(logits);
+            sum = 0;
+            for (int i = 0; i < count; i++)
+            {
+                _values[i] = Math.Exp((logits[_ids[i]] - (double)max) * _inverseTemperature);
+                sum += _values[i];
+            }
         }
 
-        bool sorted = count < logits.Length;
         if (_topP < 1)
         {
-            if (!sorted)
-                count = SortLikely(count, sum);
             double kept = 0;
             int n = 0;
             do
@@ -72,23 +86,57 @@ internal sealed class TokenSampler
             sum = kept;
         }
 
+        return _ids[Walk(0, count, 0, _random.NextDouble() * sum)];
+    }
+
+    /// <summary>
+    /// Puts the weight of every token relative to the most probable one, exp((logit - max) / T), into the values, and the sums of parts of
+    /// <see cref="Part"/> tokens beside them.
+    /// </summary>
+    /// <returns>The sum of all weights.</returns>
+    private double Weigh(ReadOnlySpan<float> logits, float max)
+    {
+        double sum = 0;
+        for (int start = 0, part = 0; start < logits.Length; start += Part, part++)
+        {
+            int length = Math.Min(Part, logits.Length - start);
+            Span<double> values = _values.AsSpan(start, length);
+            TensorPrimitives.ConvertTruncating(logits.Slice(start, length), values);
+            TensorPrimitives.Subtract(values, max, values);
+            TensorPrimitives.Multiply(values, _inverseTemperature, values);
+            TensorPrimitives.Exp<double>(values, values);
+            _partSums[part] = TensorPrimitives.Sum<double>(values);
+            sum += _partSums[part];
+        }
+
+        return sum;
+    }
+
+    /// <summary>Draws one of all weighed tokens: first the part that holds it, then the token in there.</summary>
+    private int Draw(double sum, int count)
+    {
         double target = _random.NextDouble() * sum;
         double walked = 0;
-        for (int i = 0; i < count; i++)
+        int part = 0;
+        while ((part + 1) * Part < count && walked + _partSums[part] <= target)
+            walked += _partSums[part++];
+        return Walk(part * Part, Math.Min((part + 1) * Part, count), walked, target);
+    }
+
+    /// <summary>The first place in [start, end) where the sum of weights exceeds the target, or the last that has any weight.</summary>
+    private int Walk(int start, int end, double walked, double target)
+    {
+        int last = start;
+        for (int i = start; i < end; i++)
         {
             walked += _values[i];
             if (walked > target)
-                return _ids[i];
+                return i;
+            if (_values[i] > 0)
+                last = i;
         }
 
-        return _ids[count - 1];
-    }
-
-    private int KeepAll(int count)
-    {
-        for (int i = 0; i < count; i++)
-            _ids[i] = i;
-        return count;
+        return last;
     }
 
     /// <summary>Puts the k best ids in front, best first; a heap of k with the worst on top.</summary>
@@ -138,7 +186,7 @@ internal sealed class TokenSampler
     private static bool Better(ReadOnlySpan<float> logits, int a, int b) => logits[a] > logits[b] || (logits[a] == logits[b] && a < b);
 
     /// <summary>
-    /// Sorts the tokens that top-p can keep, best first. Tokens with less than (1 - p) / V of the mass sum to less than 1 - p, so those above
+    /// Sorts the tokens that top-p can keep of all weighed ones, best first. Tokens with less than (1 - p) / V of the mass sum to less than 1 - p, so those above
     /// that line hold at least p and the kept ones are among them.
     /// </summary>
     private int SortLikely(int count, double sum)
@@ -150,7 +198,7 @@ internal sealed class TokenSampler
             if (_values[i] >= line)
             {
                 _values[likely] = -_values[i];
-                _ids[likely] = _ids[i];
+                _ids[likely] = i;
                 likely++;
             }
         }
